@@ -1,0 +1,65 @@
+// Package makesim simulates Make: the zone API under /api/v2, the authorization server under /oauth/v2, and
+// a control interface under /_sim. It knows nothing of Kubernetes, of the operator or of its client: they
+// speak HTTPS to it, and it keeps its own reading of Make's documentation. Where that documentation is
+// silent the behaviour is a knob (see Knobs).
+//
+// # In a test
+//
+//	sim, err := makesim.NewTLSServer(makesim.Options{Clock: fakeClock})
+//	if err != nil { … }
+//	t.Cleanup(sim.Close)
+//	// spec.zone: sim.Zone, CA: sim.CAPEM() or sim.CAPool(), token: makesim.RootToken
+//	sim.Advance(5 * time.Minute)       // everything that the clock decides
+//	sim.TokenAlive(value)              // the truth about a token
+//	makesim.RepresentedAfterUse(sim.Ledger()) // must be empty
+//
+// # Consent by a script
+//
+// The consent page is a form. A script sends what the page would: the parameters of the authorize request,
+// decision=approve or decision=deny, and optionally user=ID (the first user of the seed otherwise). The
+// answer is 303 See Other to the redirect URI with code and state, or with error and state.
+//
+//	curl --cacert ca.pem -o /dev/null -w '%{redirect_url}' https://$ZONE/oauth/v2/authorize \
+//	  --data-urlencode response_type=code --data-urlencode client_id=makesim-confidential \
+//	  --data-urlencode redirect_uri=http://127.0.0.1:8085/oauth/callback --data-urlencode scope='scenarios:read' \
+//	  --data-urlencode state=$STATE --data-urlencode code_challenge=$CHALLENGE \
+//	  --data-urlencode code_challenge_method=S256 --data-urlencode decision=approve --data-urlencode user=1001
+//
+// A script that has an authorize URL sends its query as the body, with decision added. Go code on a TLSServer
+// calls Approve.
+//
+// # Control
+//
+// Control requests need no credential, do not count against a budget, meet no fault and leave no request in
+// the ledger. Errors are one line of text.
+//
+//	GET    /_sim/clock                  {"now":…,"offsetSeconds":…}
+//	POST   /_sim/clock                  {"advanceSeconds":300}
+//	GET    /_sim/knobs                  the knobs, with what is left of faults
+//	PUT    /_sim/knobs                  replaces all; what is not named goes back to its default
+//	PATCH  /_sim/knobs                  changes what is named
+//	GET    /_sim/ledger?after=SEQ       entries as lines of JSON
+//	GET    /_sim/tokens                 every token ever issued, by fingerprint
+//	GET    /_sim/tokens/{fingerprint}   {"alive":true,"state":"alive",…}
+//	DELETE /_sim/tokens/{fingerprint}   revokes it behind its holder's back
+//
+// A fingerprint is what this prints:
+//
+//	printf %s "$TOKEN" | sha256sum | cut -c1-8
+//
+// # What was decided where Make's documentation is silent
+//
+//   - An object that the user may not see answers 404 SC404, a list of somebody else's team or organization
+//     403 IM002, a role that is missing 403 IM002.
+//   - A run of an inactive or busy scenario answers 422 IM016; a responsive run that takes longer than 40
+//     seconds answers its executionId only.
+//   - Requests of no particular organization, such as users/me, are paid by the user's first organization.
+//   - current-authorization says "oauth" for access tokens and leaves OpenID Connect's scopes out.
+//   - The token response names the scopes only where they differ from those asked for (RFC 6749 §5.1).
+//   - A code that is presented twice revokes what it gave (RFC 6749 §4.1.2).
+//
+// # Resets and HTTP clients
+//
+// A reset (see FaultKind) ends the connection without an answer. Some clients, Go's among them, then send a
+// GET once more by themselves, and that request meets the next fault.
+package makesim

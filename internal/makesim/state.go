@@ -1,0 +1,88 @@
+package makesim
+
+import (
+	"slices"
+	"time"
+)
+
+// state is everything that a request may read or change. The Server's mutex guards it.
+type state struct {
+	offset        time.Duration // of the simulator's clock from the injected one
+	knobs         Knobs
+	organizations []*Organization
+	users         []*User // the first one is preselected on the consent page
+	clients       []*OAuthClient
+	scenarios     []*scenario
+	tokens        map[string]*token // every token ever issued, by value
+	apiTokens     map[stamp]*token  // every API token, by what deletion goes by
+	families      int64             // consents so far
+	windows       map[int64]window  // by organization
+}
+
+func newState(seed Seed, now time.Time) state {
+	st := state{
+		knobs:     DefaultKnobs(),
+		tokens:    map[string]*token{},
+		apiTokens: map[stamp]*token{},
+		windows:   map[int64]window{},
+	}
+	st.organizations = pointers(seed.Organizations)
+	st.users = pointers(seed.Users)
+	st.clients = pointers(seed.OAuthClients)
+	for _, sc := range seed.Scenarios {
+		st.scenarios = append(st.scenarios, &scenario{Scenario: sc, created: now})
+	}
+	for _, seeded := range seed.APITokens {
+		user := st.user(seeded.UserID)
+		scopes := slices.Clone(seeded.Scopes)
+		if seeded.EveryUserScope {
+			scopes = userScopes()
+		}
+		st.addAPIToken(&token{value: seeded.Value, user: user, scopes: scopes, label: seeded.Label, created: now})
+	}
+	return st
+}
+
+// stamp names an API token of a user.
+type stamp struct {
+	userID  int64
+	created int64 // Unix milliseconds
+}
+
+// addAPIToken puts a token among the living. Its creation time becomes whole milliseconds, different from
+// those of all the user's other tokens, because deletion goes by it.
+func (st *state) addAPIToken(t *token) {
+	t.kind, t.state = KindAPIToken, StateAlive
+	at := stamp{userID: t.user.ID, created: t.created.UnixMilli()}
+	for st.apiTokens[at] != nil {
+		at.created++
+	}
+	t.created = time.UnixMilli(at.created).UTC()
+	st.apiTokens[at] = t
+	st.tokens[t.value] = t
+}
+
+// pointers copies a seed's values, so that two servers never share one.
+func pointers[T any](values []T) []*T {
+	out := make([]*T, 0, len(values))
+	for _, v := range values {
+		out = append(out, &v)
+	}
+	return out
+}
+
+func (st *state) user(id int64) *User {
+	i := slices.IndexFunc(st.users, func(u *User) bool { return u.ID == id })
+	if i < 0 {
+		return nil
+	}
+	return st.users[i]
+}
+
+func (st *state) client(id string) *OAuthClient {
+	i := slices.IndexFunc(st.clients, func(c *OAuthClient) bool { return c.ID == id })
+	if i < 0 {
+		return nil
+	}
+	return st.clients[i]
+}

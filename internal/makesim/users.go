@@ -1,0 +1,135 @@
+package makesim
+
+import (
+	"slices"
+	"strings"
+	"time"
+)
+
+// timeLayout is how Make writes times: ISO 8601 with milliseconds, UTC.
+const timeLayout = "2006-01-02T15:04:05.000Z"
+
+// userRoutes answer who the credential belongs to. Both need no scope.
+func (s *Server) userRoutes() []route {
+	return []route{
+		{pattern: "GET /api/v2/users/me", do: s.me},
+		{pattern: "GET /api/v2/users/me/current-authorization", do: s.currentAuthorization},
+	}
+}
+
+// meColumns are what users/me answers without cols[].
+var meColumns = []string{
+	"id", "name", "email", "language", "timezoneId", "localeId", "countryId", "features", "avatar",
+	"lastLogin", "tfaStatus", "timezone", "locale",
+}
+
+func (s *Server) me(c *call) (any, error) {
+	organizationRoles, teamRoles := rolesOf(c.user)
+	user := object{
+		"id": c.user.ID, "name": c.user.Name, "email": c.user.Email,
+		"language": "en", "timezoneId": 113, "localeId": 33, "countryId": 56,
+		"features": object{}, "avatar": "", "lastLogin": c.now.Format(timeLayout), "tfaStatus": nil,
+		"timezone": "Europe/Prague", "locale": "en-US",
+		"usersAdminsRoleId": nil, "userOrganizationRoles": organizationRoles, "userTeamRoles": teamRoles,
+		"hasPassword": true, "tfaEnabled": false, "forceSetPassword": false, "hasAddedApp": false, "supportEligible": true,
+	}
+	return object{"authUser": pick(user, c.r.URL.Query(), meColumns...)}, nil
+}
+
+func rolesOf(u *User) (organizations, teams []object) {
+	organizations, teams = []object{}, []object{}
+	for _, r := range u.Organizations {
+		organizations = append(organizations, object{
+			"userId": u.ID, "organizationId": r.ID, "usersRoleId": organizationRoles[r.Role], "invitation": nil,
+		})
+	}
+	for _, r := range u.Teams {
+		teams = append(teams, object{"userId": u.ID, "teamId": r.ID, "usersRoleId": teamRoles[r.Role], "changeable": true})
+	}
+	return organizations, teams
+}
+
+func (s *Server) currentAuthorization(c *call) (any, error) {
+	used := "token"
+	if c.token.kind == KindAccessToken {
+		used = "oauth"
+	}
+	return object{"authorization": object{"scope": without(c.token.scopes, oidcScopes), "authUsed": used}}, nil
+}
+
+// apiTokenRoutes are a user's own API tokens.
+func (s *Server) apiTokenRoutes() []route {
+	return []route{
+		{pattern: "GET /api/v2/users/me/api-tokens", scopes: []string{"user:read"}, do: s.listAPITokens},
+		{pattern: "POST /api/v2/users/me/api-tokens", scopes: []string{"user:write"}, do: s.mintAPIToken},
+		{pattern: "DELETE /api/v2/users/me/api-tokens/{created}", scopes: []string{"user:write"}, do: s.deleteAPIToken},
+	}
+}
+
+func (s *Server) listAPITokens(c *call) (any, error) {
+	var tokens []*token
+	for _, t := range s.state.apiTokens {
+		if t.user == c.user && t.state == StateAlive {
+			tokens = append(tokens, t)
+		}
+	}
+	slices.SortFunc(tokens, func(a, b *token) int { return a.created.Compare(b.created) })
+	list := make([]object, 0, len(tokens))
+	for _, t := range tokens {
+		shown, _, _ := strings.Cut(t.value, "-")
+		list = append(list, apiTokenObject(t, shown+"-****-****-****-************"))
+	}
+	return object{"apiTokens": list}, nil
+}
+
+func apiTokenObject(t *token, value string) object {
+	return object{"token": value, "scope": t.scopes, "created": t.created.Format(timeLayout), "label": t.label}
+}
+
+// mintAPIToken makes a token and shows its value this one time.
+func (s *Server) mintAPIToken(c *call) (any, error) {
+	var body struct {
+		Label *string   `json:"label"`
+		Scope *[]string `json:"scope"`
+	}
+	if err := c.decode(&body); err != nil {
+		return nil, err
+	}
+	var problems []string
+	if body.Label == nil || *body.Label == "" {
+		problems = append(problems, missing("label"))
+	}
+	if body.Scope == nil {
+		problems = append(problems, missing("scope"))
+	} else if len(unknownScopes(*body.Scope)) > 0 {
+		problems = append(problems, "Invalid value in parameter 'scope'.")
+	}
+	if len(problems) > 0 {
+		return nil, badRequest(problems...)
+	}
+	t := &token{value: newAPITokenValue(), user: c.user, scopes: *body.Scope, label: *body.Label, created: c.now}
+	if lacking := without(t.scopes, c.token.scopes); len(lacking) > 0 && !s.state.knobs.MintMissingScopes {
+		s.recordToken(c.x.number, TokenRecord{
+			Event: TokenRefused, Kind: KindAPIToken, UserID: c.user.ID, Label: t.label, Scopes: t.scopes,
+		})
+		return nil, accessDenied(s.state.knobs.MissingScopeStatus)
+	}
+	s.state.addAPIToken(t)
+	s.recordToken(c.x.number, t.record(TokenMinted))
+	return object{"apiToken": apiTokenObject(t, t.value)}, nil
+}
+
+func (s *Server) deleteAPIToken(c *call) (any, error) {
+	created := c.r.PathValue("created")
+	at, err := time.Parse(time.RFC3339Nano, created)
+	if err != nil {
+		return nil, notFound()
+	}
+	t := s.state.apiTokens[stamp{userID: c.user.ID, created: at.UnixMilli()}]
+	if t == nil || t.state != StateAlive {
+		return nil, notFound()
+	}
+	t.state = StateDeleted
+	s.recordToken(c.x.number, t.record(TokenDeleted))
+	return object{"apiToken": created}, nil
+}
