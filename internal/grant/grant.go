@@ -1,0 +1,119 @@
+package grant
+
+import (
+	"time"
+
+	"k8s.io/apimachinery/pkg/types"
+)
+
+// Identity says whose grant it is. All fields are part of what the seal binds.
+type Identity struct {
+	Namespace string
+	Name      string
+	UID       types.UID
+}
+
+// Grant is everything secret that one connection holds. The zero value is an empty grant that was never stored.
+type Grant struct {
+	// Root is the API token that the connection's Secret held when it was last accepted. It is kept so that minted tokens can be
+	// revoked even after a namespace was deleted with that Secret in it.
+	Root *Root `json:"root,omitempty"`
+	// Tokens are the minted API tokens by consumer.
+	Tokens map[string]Token `json:"tokens,omitempty"`
+	// Retired are minted tokens that were replaced or whose consumer is gone; they are to be deleted at Make.
+	Retired []Retired `json:"retired,omitempty"`
+	// OAuth is the grant of an OAuth consent; nil before it.
+	OAuth *OAuth `json:"oauth,omitempty"`
+	// RotationGeneration is the highest spec.rotation.generation that was acted on.
+	RotationGeneration int64 `json:"rotationGeneration,omitempty"`
+	// Consents counts the consents that were stored. It stands on the Secret too, where it tells a watcher of a new consent from
+	// the operator's other writes.
+	Consents int64 `json:"consents,omitempty"`
+}
+
+// Root is an accepted root token.
+type Root struct {
+	Value string `json:"value"`
+	// Scopes that the token holds at Make, sorted.
+	Scopes []string `json:"scopes"`
+	// AccountID and AccountName are of the user at Make.
+	AccountID   int64  `json:"accountID"`
+	AccountName string `json:"accountName"`
+	// OrganizationID is the organization that the token was checked against.
+	OrganizationID int64 `json:"organizationID"`
+	// Accepted is when this value was first accepted.
+	Accepted time.Time `json:"accepted"`
+}
+
+// Token is a minted API token.
+type Token struct {
+	Value string `json:"value"`
+	// Created is Make's stamp of the token, by which it is deleted.
+	Created string `json:"created"`
+	// Asked and Scopes are what we asked Make for and what it granted, sorted.
+	Asked  []string `json:"asked"`
+	Scopes []string `json:"scopes"`
+	// Minted is when we minted it.
+	Minted time.Time `json:"minted"`
+	// Sequence grows with each token of its consumer.
+	Sequence int64 `json:"sequence"`
+	// RotationGeneration is the spec.rotation.generation that it was minted for.
+	RotationGeneration int64 `json:"rotationGeneration,omitempty"`
+}
+
+// Retired is a minted token that waits for its deletion.
+type Retired struct {
+	// Consumer that held it.
+	Consumer string `json:"consumer"`
+	// Created is Make's stamp of the token.
+	Created string `json:"created"`
+	// Overlap is how long it lives on beside its successor, once that was published.
+	Overlap time.Duration `json:"overlap,omitempty"`
+	// NotBefore is the end of the overlap; zero until the successor was published.
+	NotBefore time.Time `json:"notBefore,omitzero"`
+}
+
+// OAuth is what a consent gave.
+type OAuth struct {
+	// Generation counts the refresh tokens of this consent: 1 is the consent's own.
+	Generation   int64  `json:"generation"`
+	AccessToken  string `json:"accessToken"`
+	RefreshToken string `json:"refreshToken,omitempty"`
+	// Issued and Expiry of the access token; a zero Expiry means that Make named none.
+	Issued time.Time `json:"issued"`
+	Expiry time.Time `json:"expiry,omitzero"`
+	// Scopes that Make says the access token holds, sorted.
+	Scopes []string `json:"scopes"`
+	// ClientID of the OAuth client that was consented to.
+	ClientID string `json:"clientID"`
+	// AccountID and AccountName are of the user who consented.
+	AccountID   int64  `json:"accountID"`
+	AccountName string `json:"accountName"`
+	// Unparsed is an answer of the token endpoint that we could not read: kept, because it may hold the only valid refresh token.
+	Unparsed []byte `json:"unparsed,omitempty"`
+	// Intent is an announced refresh whose outcome is not stored yet.
+	Intent *Intent `json:"intent,omitempty"`
+	// Dead says why the refresh token must not be presented any more; empty while it is good. It is a reason of api/v1alpha1.
+	Dead string `json:"dead,omitempty"`
+}
+
+// Intent announces that a holder is about to present the refresh token.
+type Intent struct {
+	// Attempt names this announcement.
+	Attempt string `json:"attempt"`
+	// Presentations counts how often the token may have been presented, this announcement included.
+	Presentations int `json:"presentations"`
+	// Holder is who announced it.
+	Holder Holder `json:"holder"`
+	// Budget is the longest time between the announcement and its end in the holder's process.
+	Budget time.Duration `json:"budget"`
+}
+
+// Holder is a process of the operator.
+type Holder struct {
+	// PodName and PodUID are empty for a process outside a pod.
+	PodName string `json:"podName,omitempty"`
+	PodUID  string `json:"podUID,omitempty"`
+	// Process is different for each start of the operator.
+	Process string `json:"process"`
+}
