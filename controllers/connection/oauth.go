@@ -1,0 +1,130 @@
+package connection
+
+import (
+	"context"
+	"errors"
+	"strings"
+	"time"
+
+	"github.com/makeops/make-operator/api/v1alpha1"
+	"github.com/makeops/make-operator/internal/judge"
+	"github.com/makeops/make-operator/internal/metrics"
+	"github.com/makeops/make-operator/internal/rotation"
+	"github.com/makeops/make-operator/internal/scope"
+	"github.com/makeops/make-operator/internal/step"
+)
+
+// refreshGrant makes sure that there is a consent, and that its access token is not about to expire.
+func (p *pass) refreshGrant(ctx context.Context) error {
+	o := p.rec.OAuth
+	switch {
+	case o == nil || o.ClientID != p.clientID():
+		return p.awaitConsent()
+	case o.Dead != "":
+		return p.needConsent(o.Dead)
+	}
+	p.showAccount(o.AccountID, o.AccountName, o.Scopes)
+	if !p.refreshDue() || p.suspended() {
+		return p.checkExpiry()
+	}
+	rec, err := p.Refresher.Refresh(ctx, p.id, p.oauth(), p.conn.Spec.Rotation.Generation)
+	metrics.Refreshed(err)
+	if rec != nil {
+		p.rec = rec
+	}
+	switch {
+	case errors.Is(err, rotation.ErrHeld):
+		return inProgress("another replica is refreshing the token", heldPause)
+	case errors.Is(err, rotation.ErrDead):
+		return p.needConsent(p.rec.OAuth.Dead)
+	case err != nil:
+		return p.classify(err)
+	case p.rec.OAuth == nil:
+		return p.awaitConsent()
+	case p.rec.OAuth.Dead != "":
+		return p.needConsent(p.rec.OAuth.Dead)
+	}
+	return nil
+}
+
+// heldPause is how often a refresh by another replica is looked at.
+const heldPause = 5 * time.Second
+
+// refreshDue reports whether the access token is to be replaced now.
+func (p *pass) refreshDue() bool {
+	o := p.rec.OAuth
+	if o.RefreshToken == "" {
+		return false
+	}
+	at := p.refreshAt()
+	return o.Intent != nil || p.conn.Spec.Rotation.Generation > p.rec.RotationGeneration || (!at.IsZero() && !p.now.Before(at))
+}
+
+// refreshAt is when the access token is to be replaced; zero means never.
+func (p *pass) refreshAt() time.Time {
+	o := p.rec.OAuth
+	if o == nil || o.Dead != "" {
+		return time.Time{}
+	}
+	if o.RefreshToken == "" {
+		return o.Expiry
+	}
+	return rotation.RefreshAt(o.Issued, o.Expiry, string(p.conn.UID))
+}
+
+// checkExpiry is for a token that cannot be refreshed, or must not be now.
+func (p *pass) checkExpiry() error {
+	o := p.rec.OAuth
+	expired := !o.Expiry.IsZero() && !p.now.Before(o.Expiry)
+	switch {
+	case o.RefreshToken == "" && expired:
+		return p.needConsent(v1alpha1.ReasonNonRefreshable)
+	case o.RefreshToken == "" && !o.Expiry.IsZero(): // said before it hurts; the token is good until then
+		return p.needConsent(v1alpha1.ReasonNonRefreshable).Contained()
+	case expired:
+		return errSuspended("refresh the expired token")
+	default:
+		return nil
+	}
+}
+
+// awaitConsent asks for the first consent.
+func (p *pass) awaitConsent() error {
+	p.conn.Status.Authorization.URL = p.consentURL()
+	return step.Waitf(consentPending, v1alpha1.ReasonConsentRequired, "open status.authorization.url in a browser and consent")
+}
+
+// needConsent asks for another consent, because the grant is of no more use.
+func (p *pass) needConsent(reason string) *step.Problem {
+	p.conn.Status.Authorization.URL = p.consentURL()
+	why := map[string]string{
+		v1alpha1.ReasonRefreshOutcomeLost: "the answer to a refresh was lost and Make refused the old token",
+		v1alpha1.ReasonNonRefreshable:     "Make gave no refresh token to this client, so its access token ends for good when it expires: use a confidential client",
+	}[reason]
+	if why == "" {
+		why = "Make refused the refresh token: it was revoked, used elsewhere, or expired"
+	}
+	return step.Stallf(reason, "%s; open status.authorization.url in a browser and consent again", why)
+}
+
+// consentURL is the operator's page where a person consents to this connection.
+func (p *pass) consentURL() string {
+	return p.ConsentURL + "/connect/" + p.conn.Namespace + "/" + p.conn.Name
+}
+
+// checkGrantedScopes compares what the consent gave with what the consumers ask for.
+func (p *pass) checkGrantedScopes(context.Context) error {
+	p.shared = true
+	o := p.rec.OAuth
+	if missing := scope.Missing(p.wantedScopes(), o.Scopes); len(missing) > 0 {
+		p.conn.Status.Authorization.URL = p.consentURL()
+		return step.Stallf(v1alpha1.ReasonScopeMissing, "the consent did not give %s: open status.authorization.url in a browser and consent again",
+			strings.Join(missing, ", ")).Contained() // the others need what it gave
+	}
+	if more := scope.Beyond(o.Scopes, judge.Names(p.conn.Spec.Scopes)); len(more) > 0 {
+		p.conn.Status.Authorization.URL = p.consentURL()
+		return step.Stallf(v1alpha1.ReasonScopeDrift,
+			"the consent gave more than spec.scopes allows (%s): consent again to narrow it", strings.Join(more, ", "))
+	}
+	return nil
+}

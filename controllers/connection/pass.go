@@ -1,0 +1,121 @@
+package connection
+
+import (
+	"errors"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	"sigs.k8s.io/controller-runtime/pkg/reconcile"
+
+	"github.com/makeops/make-operator/api/v1alpha1"
+	"github.com/makeops/make-operator/internal/grant"
+	"github.com/makeops/make-operator/internal/makeapi"
+	"github.com/makeops/make-operator/internal/rotation"
+	"github.com/makeops/make-operator/internal/step"
+)
+
+// pass is the working set of one reconcile. Each field says which step fills it.
+type pass struct {
+	*Reconciler
+
+	conn *v1alpha1.MakeConnection
+	id   grant.Identity
+	now  time.Time
+
+	consumers  []consumer      // checkScopes
+	credential *corev1.Secret  // readCredentials: the Secret that the spec refers to
+	rec        *grant.Record   // readCredentials; replaced by every step that writes the grant
+	rival      *consumer       // checkScopes: one that is left out, because another has its Secret
+	rootFresh  bool            // acceptRoot: rec.Root is not stored yet
+	shared     bool            // ensureTokens: all consumers hold the same credential
+	held       map[string]bool // ensureTokens: consumers, by key, whose token must not be published
+}
+
+func (r *Reconciler) newPass(conn *v1alpha1.MakeConnection) *pass {
+	return &pass{Reconciler: r, conn: conn, id: identityOf(conn), now: r.Clock.Now()}
+}
+
+func (p *pass) steps() []step.Step {
+	steps := []step.Step{
+		{Condition: v1alpha1.ScopesAllowed, Do: p.checkScopes},
+		{Condition: v1alpha1.CredentialsAvailable, Do: p.readCredentials},
+	}
+	if p.conn.Spec.Auth.OAuth != nil {
+		steps = append(steps,
+			step.Step{Condition: v1alpha1.Authorized, Do: p.refreshGrant},
+			step.Step{Condition: v1alpha1.ScopesGranted, Do: p.checkGrantedScopes})
+	} else {
+		steps = append(steps,
+			step.Step{Condition: v1alpha1.Authorized, Do: p.acceptRoot},
+			step.Step{Condition: v1alpha1.ScopesGranted, Do: p.ensureTokens})
+	}
+	return append(steps,
+		step.Step{Condition: v1alpha1.Synced, Do: p.publish},
+		step.Step{Condition: v1alpha1.LeastPrivilege, Do: p.judgePrivilege, Advisory: true},
+	)
+}
+
+// suspended reports whether the owner stopped every call to Make.
+func (p *pass) suspended() bool { return p.conn.Spec.Suspend == v1alpha1.SuspendEnabled }
+
+// zone speaks to the connection's zone with a credential.
+func (p *pass) zone(c makeapi.Credential) *makeapi.Zone { return p.Make.Zone(p.conn.Spec.Zone, c) }
+
+// keepSchedule adds to the outcome of a pass when the next rotation is due. A problem does not stop the clock of what still works;
+// but what is overdue is part of the problem.
+func (p *pass) keepSchedule(result reconcile.Result, err error) (reconcile.Result, error) {
+	at := p.dueAt()
+	if at.IsZero() {
+		return result, err
+	}
+	wait := at.Sub(p.Clock.Now())
+	switch {
+	case err == nil && result.RequeueAfter == 0:
+		return reconcile.Result{RequeueAfter: max(wait, time.Second)}, nil
+	case wait <= 0:
+		return result, err
+	case errors.Is(err, reconcile.TerminalError(nil)):
+		return reconcile.Result{RequeueAfter: wait}, nil
+	case err == nil:
+		result.RequeueAfter = min(result.RequeueAfter, wait)
+	}
+	return result, err
+}
+
+// dueAt is when something is to be done without any event; zero means never.
+func (p *pass) dueAt() time.Time {
+	switch {
+	case p.rec == nil:
+		return time.Time{}
+	case p.conn.Spec.Auth.OAuth == nil && p.suspended():
+		return time.Time{}
+	case p.conn.Spec.Auth.OAuth == nil:
+		return rotation.NextAt(&p.rec.Grant, p.rotationPolicy())
+	case p.suspended() && p.rec.OAuth != nil && p.rec.OAuth.Expiry.After(p.now):
+		return p.rec.OAuth.Expiry // to say that the token has expired
+	case p.suspended():
+		return time.Time{}
+	default:
+		return p.refreshAt()
+	}
+}
+
+// rotationPolicy is spec.rotation with its defaults.
+func (p *pass) rotationPolicy() rotation.Policy {
+	spec := p.conn.Spec.Rotation
+	every, overlap := defaultEvery, defaultOverlap
+	if spec.EverySeconds > 0 {
+		every = time.Duration(spec.EverySeconds) * time.Second
+	}
+	overlap = min(overlap, every/2)
+	if spec.OverlapSeconds != nil {
+		overlap = time.Duration(*spec.OverlapSeconds) * time.Second
+	}
+	return rotation.Policy{Every: every, Overlap: overlap, Generation: spec.Generation, Key: string(p.conn.UID)}
+}
+
+// Defaults of spec.rotation, as its documentation states them.
+const (
+	defaultEvery   = 30 * 24 * time.Hour
+	defaultOverlap = 10 * time.Minute
+)
