@@ -1,0 +1,57 @@
+package mcp
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"log/slog"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/modelcontextprotocol/go-sdk/jsonrpc"
+	sdk "github.com/modelcontextprotocol/go-sdk/mcp"
+	clocktesting "k8s.io/utils/clock/testing"
+
+	"github.com/makeops/make-operator/internal/mcp/access"
+)
+
+// TestDispatcherIsTheAuthority: what no gate has judged is judged here, and a panic ends the call, not the process.
+func TestDispatcherIsTheAuthority(t *testing.T) {
+	clock := clocktesting.NewFakePassiveClock(time.Now())
+	broken, err := newTool(sdk.Tool{Name: "broken", Annotations: reads()}, object(nil), scopeScenariosRead)
+	if err != nil {
+		t.Fatal(err)
+	}
+	broken.run = func(context.Context, map[string]any) (any, error) { panic("broken") }
+	var audit bytes.Buffer
+	log := slog.New(slog.DiscardHandler)
+	d := &dispatcher{catalogue: &catalogue{fixed: []*tool{broken}}, clock: clock, metrics: newMetrics(), log: log}
+	handle := d.middleware(func(context.Context, string, sdk.Request) (sdk.Result, error) { return nil, nil })
+	rec := func() *record { return (&auditor{clock: clock, log: log, out: &audit}).begin() }
+	call := func(ctx context.Context) int64 {
+		t.Helper()
+		_, err := handle(ctx, methodCallTool, &sdk.CallToolRequest{Params: &sdk.CallToolParamsRaw{Name: "broken"}})
+		failed, ok := errors.AsType[*jsonrpc.Error](err)
+		if !ok {
+			t.Fatalf("error %v", err)
+		}
+		return failed.Code
+	}
+	with := func(scope string) context.Context {
+		ctx := context.WithValue(t.Context(), recordKey, rec())
+		return context.WithValue(ctx, callerKey, caller{grants: access.Grants{{Scopes: []string{scope}}}})
+	}
+	if code := call(with(scopeScenariosRead)); code != jsonrpc.CodeInternalError || !strings.Contains(audit.String(), `"outcome":"error","reason":"panic"`) {
+		t.Errorf("panic: code %d, audit %s", code, audit.String())
+	}
+	if code := call(with(scopeScenariosRun)); code != jsonrpc.CodeInvalidParams || !strings.Contains(audit.String(), `"outcome":"denied"`) {
+		t.Errorf("without the scope: code %d, audit %s", code, audit.String())
+	}
+	if code := call(context.WithValue(t.Context(), recordKey, rec())); code != jsonrpc.CodeInvalidParams {
+		t.Errorf("without a caller: code %d", code)
+	}
+	if code := call(t.Context()); code != jsonrpc.CodeInternalError {
+		t.Errorf("without an audit line: code %d", code)
+	}
+}

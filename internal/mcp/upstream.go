@@ -1,0 +1,88 @@
+package mcp
+
+import (
+	"context"
+
+	"github.com/makeops/make-operator/internal/makeapi"
+	"github.com/makeops/make-operator/internal/mcp/credential"
+)
+
+// makeAPI is what tools ask of Make. *makeapi.Zone implements it for one credential, upstream for the current one.
+type makeAPI interface {
+	Me(ctx context.Context) (makeapi.User, error)
+	Scenarios(ctx context.Context, teamID, organizationID int64) ([]makeapi.Scenario, error)
+	Scenario(ctx context.Context, id int64) (makeapi.Scenario, error)
+	ScenarioInterface(ctx context.Context, id int64) (makeapi.Interface, error)
+	RunScenario(ctx context.Context, id int64, data map[string]any, responsive bool) (makeapi.Run, error)
+}
+
+// upstream makes each call with the credential of the moment. A call that Make refuses because the credential is dead is
+// made once more if the mounted Secret holds another one by now: such a refusal is certain, nothing was executed, so a
+// run may be repeated too.
+type upstream struct {
+	credentials *credential.Dir
+	client      *makeapi.Client
+	metrics     *metrics
+}
+
+func (u *upstream) do(call func(api makeAPI) error) error {
+	used, err := u.credentials.Current()
+	if err != nil {
+		return err
+	}
+	err = call(u.client.Zone(used.Zone, used.Auth))
+	if makeapi.KindOf(err) != makeapi.DeadCredential {
+		return err
+	}
+	u.metrics.credentialRejected()
+	next, found := u.credentials.Replacement(used)
+	if !found {
+		return err
+	}
+	return call(u.client.Zone(next.Zone, next.Auth))
+}
+
+// Me implements makeAPI.
+func (u *upstream) Me(ctx context.Context) (user makeapi.User, err error) {
+	err = u.do(func(api makeAPI) (err error) {
+		user, err = api.Me(ctx)
+		return err
+	})
+	return user, err
+}
+
+// Scenarios implements makeAPI.
+func (u *upstream) Scenarios(ctx context.Context, teamID, organizationID int64) (all []makeapi.Scenario, err error) {
+	err = u.do(func(api makeAPI) (err error) {
+		all, err = api.Scenarios(ctx, teamID, organizationID)
+		return err
+	})
+	return all, err
+}
+
+// Scenario implements makeAPI.
+func (u *upstream) Scenario(ctx context.Context, id int64) (one makeapi.Scenario, err error) {
+	err = u.do(func(api makeAPI) (err error) {
+		one, err = api.Scenario(ctx, id)
+		return err
+	})
+	return one, err
+}
+
+// ScenarioInterface implements makeAPI.
+func (u *upstream) ScenarioInterface(ctx context.Context, id int64) (face makeapi.Interface, err error) {
+	err = u.do(func(api makeAPI) (err error) {
+		face, err = api.ScenarioInterface(ctx, id)
+		return err
+	})
+	return face, err
+}
+
+// RunScenario implements makeAPI.
+func (u *upstream) RunScenario(ctx context.Context, id int64, data map[string]any, responsive bool) (run makeapi.Run, err error) {
+	err = u.do(func(api makeAPI) (err error) {
+		run, err = api.RunScenario(ctx, id, data, responsive)
+		return err
+	})
+	return run, err
+}
