@@ -1,0 +1,153 @@
+package e2e
+
+import (
+	"bytes"
+	"io"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"testing"
+
+	corev1 "k8s.io/api/core/v1"
+	eventsv1 "k8s.io/api/events/v1"
+	ctrlclient "sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/makeops/make-operator/api/v1alpha1"
+	"github.com/makeops/make-operator/internal/grant"
+	"github.com/makeops/make-operator/internal/makesim"
+)
+
+// TestNoTokenLeaks looks for every token value of the running stack in every place but the Secret that it belongs to.
+func TestNoTokenLeaks(t *testing.T) {
+	canaries := canaries(t)
+	places := map[string][]byte{
+		"status and annotations": customResources(t), "events": events(t), "metrics": metrics(t), "grants as stored": grants(t),
+		"audit log": file(t, shared.AuditLog), "makesim's ledger": file(t, shared.Ledger),
+	}
+	for _, log := range glob(t, filepath.Join(shared.Dir, "log", "*.log"), filepath.Join(shared.Dir, "cluster", "log", "*.log")) {
+		places["log "+filepath.Base(log)] = file(t, log)
+	}
+	for _, p := range shared.Processes() {
+		places["arguments of "+p.Name] = file(t, "/proc/"+strconv.Itoa(p.PID)+"/cmdline")
+	}
+	for place, content := range places {
+		for name, value := range canaries {
+			if bytes.Contains(content, []byte(value)) {
+				t.Errorf("%s shows the %s", place, name)
+			}
+		}
+	}
+	if len(places["metrics"]) == 0 || len(places["grants as stored"]) == 0 || len(places["log manager.log"]) == 0 {
+		t.Error("a place that should have content is empty: nothing was looked at")
+	}
+}
+
+// canaries are the token values by what they are. The seeds are in makesim's own files, and those are its own.
+func canaries(t *testing.T) map[string]string {
+	t.Helper()
+	values := map[string]string{"root token": makesim.RootToken, "OAuth client's secret": makesim.OAuthClientSecret}
+	for _, name := range []string{
+		v1alpha1.ConsumerSecretName("crm", "reporting"), v1alpha1.ConsumerSecretName("crm-oauth", "reporting"),
+		v1alpha1.ServerSecretName("crm", "crm-tools"),
+	} {
+		secret := &corev1.Secret{}
+		if err := shared.Client.Get(t.Context(), ctrlclient.ObjectKey{Namespace: "sales", Name: name}, secret); err != nil {
+			t.Fatal(err)
+		}
+		values["token of "+name] = string(secret.Data[v1alpha1.TokenKey])
+	}
+	for name, value := range values {
+		if len(value) < 16 {
+			t.Fatalf("the %s is too short to look for: %q", name, value)
+		}
+	}
+	return values
+}
+
+// customResources is what anybody sees of our objects.
+func customResources(t *testing.T) []byte {
+	t.Helper()
+	return kubectl(t, "get", "mkc,mkmcp,deployments,configmaps,services,roles,rolebindings,networkpolicies", "--all-namespaces", "-o", "yaml")
+}
+
+func events(t *testing.T) []byte {
+	t.Helper()
+	var list eventsv1.EventList
+	if err := shared.Client.List(t.Context(), &list); err != nil {
+		t.Fatal(err)
+	}
+	var all strings.Builder
+	for _, e := range list.Items {
+		all.WriteString(e.Note + "\n")
+	}
+	return []byte(all.String())
+}
+
+// grants are the Secrets of the operator's namespace, decoded from base64 but not opened.
+func grants(t *testing.T) []byte {
+	t.Helper()
+	var list corev1.SecretList
+	if err := shared.Client.List(t.Context(), &list, ctrlclient.HasLabels{grant.Label}); err != nil {
+		t.Fatal(err)
+	}
+	var all []byte
+	for _, s := range list.Items {
+		for _, value := range s.Data {
+			all = append(all, value...)
+		}
+	}
+	return all
+}
+
+func metrics(t *testing.T) []byte {
+	t.Helper()
+	request, err := http.NewRequestWithContext(t.Context(), http.MethodGet, shared.MetricsURL, http.NoBody)
+	if err != nil {
+		t.Fatal(err)
+	}
+	response, err := http.DefaultClient.Do(request)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer response.Body.Close()
+	content, err := io.ReadAll(response.Body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return content
+}
+
+func kubectl(t *testing.T, args ...string) []byte {
+	t.Helper()
+	cmd := exec.CommandContext(t.Context(), shared.Program("kubectl"), append([]string{"--kubeconfig", shared.AdminKubeconfig}, args...)...)
+	out, err := cmd.CombinedOutput()
+	if err != nil {
+		t.Fatalf("kubectl %s: %v: %s", strings.Join(args, " "), err, out)
+	}
+	return out
+}
+
+func file(t *testing.T, path string) []byte {
+	t.Helper()
+	content, err := os.ReadFile(path)
+	if err != nil && !os.IsNotExist(err) {
+		t.Fatal(err)
+	}
+	return content
+}
+
+func glob(t *testing.T, patterns ...string) []string {
+	t.Helper()
+	var all []string
+	for _, pattern := range patterns {
+		found, err := filepath.Glob(pattern)
+		if err != nil {
+			t.Fatal(err)
+		}
+		all = append(all, found...)
+	}
+	return all
+}
