@@ -185,6 +185,12 @@ func TestHeldConsumersKeepTheirTokens(t *testing.T) {
 	}
 	m.has("mcp:tools:2", "sa:agent:1", "sa:agent:2")
 	m.clock.Step(month.Overlap)
+	m.minter.Held = map[string]bool{agent.Consumer: true} // again, before the overlap has ended
+	if err := m.published(); err != nil {
+		t.Fatal(err)
+	}
+	m.has("mcp:tools:2", "sa:agent:1", "sa:agent:2")
+	m.minter.Held = nil
 	if err := m.published(); err != nil {
 		t.Fatal(err)
 	}
