@@ -71,8 +71,9 @@ func (d *demo) showRefusal(ctx context.Context) error {
 	}
 	message := refused.Error()
 	d.say("%s", message)
-	d.verify(strings.Contains(message, "risk Critical") && strings.Contains(message, "spec.scopes"),
-		"a broad scope is refused at kubectl apply, naming field, scope, risk and what to do: %q", shortened(message, 160))
+	_, advice, _ := strings.Cut(message, "is invalid: ")
+	d.verify(strings.Contains(advice, "risk Critical") && strings.Contains(advice, "spec.scopes"),
+		"a broad scope is refused at kubectl apply, naming field, scope, risk and what to do: %q", advice)
 	return nil
 }
 
