@@ -305,10 +305,16 @@ var _ = Describe("A connection by OAuth", func() {
 		Expect(presented()).To(BeZero())
 	})
 
-	It("needs another consent when the sealing key is lost, which ends the trouble", func() {
+	It("needs the lost sealing key back, or the grant deleted and another consent", func() {
 		consented()
 		w.reconciler.Grants.Keys = grant.Keyring{"key-0001": grant.NewKey()} // the consent pages share the store
 		w.stalled(v1alpha1.ReasonSealingKeyLost)
+		Expect(w.consent(makesim.UserID)).To(Equal(http.StatusBadGateway), "the key may come back")
+		w.stalled(v1alpha1.ReasonSealingKeyLost)
+
+		By("deleting it, as the condition says")
+		id := grant.Identity{Namespace: w.namespace, Name: "crm", UID: w.crm().UID}
+		Expect(w.reconciler.Grants.Delete(w.ctx, id)).To(Succeed())
 		Expect(w.consent(makesim.UserID)).To(Equal(http.StatusOK))
 		w.ready()
 	})

@@ -124,12 +124,7 @@ func (s *Server) store(ctx context.Context, conn *v1alpha1.MakeConnection, conse
 	ctx = context.WithoutCancel(ctx) // a closed browser must not lose the tokens
 	for range 5 {
 		rec, err := s.Grants.Read(ctx, id)
-		if errors.Is(err, grant.ErrSealed) { // the old grant is lost anyway
-			if err = s.Grants.Delete(ctx, id); err == nil {
-				continue
-			}
-		}
-		if err != nil {
+		if err != nil { // also if it does not open: its key may come back, or another replica may have it
 			return err
 		}
 		consented.Generation = 1

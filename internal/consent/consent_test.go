@@ -46,7 +46,7 @@ func TestConsent(t *testing.T) {
 	}
 }
 
-// Another consent replaces the grant and counts on, whatever had become of the one before.
+// Another consent replaces a grant that opens and counts on, whatever had become of it.
 func TestConsentAgain(t *testing.T) {
 	for name, spoil := range map[string]func(*grant.Record){
 		"it was good":        func(*grant.Record) {},
@@ -55,7 +55,6 @@ func TestConsentAgain(t *testing.T) {
 		"an answer was lost": func(rec *grant.Record) {
 			rec.OAuth.Unparsed, rec.OAuth.Dead = []byte("x"), v1alpha1.ReasonRefreshOutcomeLost
 		},
-		"it cannot be opened": nil,
 	} {
 		t.Run(name, func(t *testing.T) {
 			r := newRig(t)
@@ -63,24 +62,19 @@ func TestConsentAgain(t *testing.T) {
 				t.Fatalf("first consent: status %d", status)
 			}
 			first := r.granted()
-			want := int64(2)
-			if spoil == nil {
-				r.store.Keys["key-0001"], want = grant.NewKey(), 1
-			} else {
-				rec, err := r.store.Read(t.Context(), crm)
-				if err != nil {
-					t.Fatal(err)
-				}
-				spoil(rec)
-				if err := r.store.Write(t.Context(), crm, rec); err != nil {
-					t.Fatal(err)
-				}
+			rec, err := r.store.Read(t.Context(), crm)
+			if err != nil {
+				t.Fatal(err)
+			}
+			spoil(rec)
+			if err := r.store.Write(t.Context(), crm, rec); err != nil {
+				t.Fatal(err)
 			}
 			if status := r.callback(r.approve(r.begin("crm"), makesim.UserID)); status != http.StatusOK {
 				t.Fatalf("second consent: status %d", status)
 			}
 			got := r.granted()
-			if got.Generation != want || got.RefreshToken == first.RefreshToken || got.Dead != "" || got.Intent != nil || got.Unparsed != nil {
+			if got.Generation != 2 || got.RefreshToken == first.RefreshToken || got.Dead != "" || got.Intent != nil || got.Unparsed != nil {
 				t.Errorf("generation %d, dead %q, intent %t, unparsed %t", got.Generation, got.Dead, got.Intent != nil, got.Unparsed != nil)
 			}
 			if !r.sim.TokenAlive(got.RefreshToken) {
@@ -337,5 +331,25 @@ func TestSessionIsSealed(t *testing.T) {
 	}
 	if status := r.callback(strings.ReplaceAll(callback, uid, otherUID)); status != http.StatusGone {
 		t.Errorf("status %d", status)
+	}
+}
+
+// A grant that does not open here may open elsewhere, or again once its key is back: a consent leaves it alone and keeps no tokens.
+func TestGrantThatDoesNotOpenIsKept(t *testing.T) {
+	r := newRig(t)
+	elsewhere := &grant.Store{Client: r.client, Namespace: operator, Cluster: "c", Keys: grant.Keyring{"key-0002": grant.NewKey()}}
+	good := &grant.Record{Grant: grant.Grant{OAuth: &grant.OAuth{Generation: 3, RefreshToken: "good"}}}
+	if err := elsewhere.Write(t.Context(), identity("crm", uid), good); err != nil {
+		t.Fatal(err)
+	}
+	if status := r.callback(r.approve(r.begin("crm"), makesim.UserID)); status != http.StatusBadGateway {
+		t.Errorf("status %d", status)
+	}
+	kept, err := elsewhere.Read(t.Context(), identity("crm", uid))
+	if err != nil || kept.OAuth == nil || kept.OAuth.RefreshToken != "good" {
+		t.Errorf("the grant is gone (%v)", err)
+	}
+	if alive := r.alive(); len(alive) > 0 {
+		t.Errorf("%d tokens that nobody holds are alive", len(alive))
 	}
 }
