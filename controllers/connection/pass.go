@@ -58,8 +58,10 @@ func (p *pass) steps() []step.Step {
 // suspended reports whether the owner stopped every call to Make.
 func (p *pass) suspended() bool { return p.conn.Spec.Suspend == v1alpha1.SuspendEnabled }
 
-// zone speaks to the connection's zone with a credential.
-func (p *pass) zone(c makeapi.Credential) *makeapi.Zone { return p.Make.Zone(p.conn.Spec.Zone, c) }
+// zone speaks to the connection's zone with a credential; the calls count against the connection's organization.
+func (p *pass) zone(c makeapi.Credential, priority makeapi.Priority) *makeapi.Zone {
+	return p.Make.Zone(p.conn.Spec.Zone, c).For(p.conn.Spec.OrganizationID, priority)
+}
 
 // keepSchedule adds to the outcome of a pass when the next rotation is due. A problem does not stop the clock of what still works;
 // but what is overdue is part of the problem.

@@ -41,7 +41,7 @@ func (p *pass) acceptRoot(ctx context.Context) error {
 
 // inspect asks Make what a token holds and whose it is.
 func (p *pass) inspect(ctx context.Context, value string) (*grant.Root, error) {
-	zone := p.zone(makeapi.APIToken(value))
+	zone := p.zone(makeapi.APIToken(value), makeapi.Background)
 	holds, err := zone.CurrentAuthorization(ctx)
 	if err != nil {
 		return nil, p.classify(err)

@@ -115,9 +115,9 @@ func (p *pass) minter() *rotation.Minter {
 	return &rotation.Minter{
 		ID:     p.id,
 		Grants: p.Grants, Held: p.held,
-		API: p.zone(makeapi.APIToken(p.rec.Root.Value)),
+		API: p.zone(makeapi.APIToken(p.rec.Root.Value), makeapi.Rotation),
 		Verify: func(ctx context.Context, value string) (makeapi.Authorization, error) {
-			return p.zone(makeapi.APIToken(value)).CurrentAuthorization(ctx)
+			return p.zone(makeapi.APIToken(value), makeapi.Rotation).CurrentAuthorization(ctx)
 		},
 	}
 }

@@ -98,7 +98,7 @@ var errStranger = errors.New("account is no member of the organization")
 
 // inspect asks Make what the access token holds and whose it is.
 func (s *Server) inspect(ctx context.Context, conn *v1alpha1.MakeConnection, answer makeapi.TokenResponse) (*grant.OAuth, error) {
-	zone := s.Make.Zone(conn.Spec.Zone, makeapi.AccessToken(answer.AccessToken))
+	zone := s.Make.Zone(conn.Spec.Zone, makeapi.AccessToken(answer.AccessToken)).For(conn.Spec.OrganizationID, makeapi.Interactive)
 	holds, err := zone.CurrentAuthorization(ctx)
 	if err != nil {
 		return nil, err

@@ -29,6 +29,12 @@ func (c Credential) Header() string {
 	return *c.header
 }
 
+// usable says whether the credential can be sent at all.
+func (c Credential) usable() bool {
+	_, value, _ := strings.Cut(c.Header(), " ")
+	return isToken(value)
+}
+
 func newCredential(scheme, value string) Credential {
 	header := scheme + " " + strings.TrimSpace(value)
 	return Credential{header: &header}

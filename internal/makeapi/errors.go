@@ -93,9 +93,12 @@ type Error struct {
 	Op string
 	// Scope is the scope that the token lacks; set for MissingScope only.
 	Scope string
-	// Reason is a fixed phrase for failures without an HTTP status ("connection refused"); "" otherwise.
+	// Reason is a fixed phrase for failures that no HTTP status tells ("connection refused"); "" otherwise.
 	Reason string
-	// RetryAfter is how long the server asked to wait; zero means that it named no delay.
+	// Details are what Make says of single parameters, in its words as far as these cannot hold a secret, at most five;
+	// nil when it says nothing. Error leaves them out.
+	Details []string
+	// RetryAfter is how long to wait, asked by the server or owed to the budget; zero means that no delay is known.
 	RetryAfter time.Duration
 
 	// cause is a context error or nil: other causes may quote what the server sent.

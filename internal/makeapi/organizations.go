@@ -20,26 +20,48 @@ type Organization struct {
 	APILimit int
 }
 
-// Organization reads one organization. It needs organizations:read.
+// Organization reads one organization. It needs organizations:read. What it says of
+// the limit counts for the organization's budget from then on.
 // Source: GET /organizations/{id}.
 func (z *Zone) Organization(ctx context.Context, id int64) (Organization, error) {
-	var got struct {
-		Organization struct {
-			ID      int64  `json:"id"`
-			Name    string `json:"name"`
-			Zone    string `json:"zone"`
-			License struct {
-				APILimit int `json:"apiLimit"`
-			} `json:"license"`
-		} `json:"organization"`
-	}
-	path := "/organizations/" + strconv.FormatInt(id, 10)
-	r := request{op: "get organization", method: http.MethodGet, path: path, scope: "organizations:read"}
-	if err := z.call(ctx, r, &got); err != nil {
+	var got organizationAnswer
+	if err := z.call(ctx, organizationRequest(id), &got); err != nil {
 		return Organization{}, err
 	}
 	o := got.Organization
+	z.client.budget(tenant{z.host, id}).learn(o.License.APILimit, z.client.clock.Now())
 	return Organization{ID: o.ID, Name: o.Name, Zone: o.Zone, APILimit: o.License.APILimit}, nil
+}
+
+// learnLimit asks Make for the organization's limit when its calls become so many that it matters. Where Make does not
+// say, for want of a scope or a connection, nothing is held back until it answers 429.
+func (z *Zone) learnLimit(ctx context.Context) {
+	if !z.budget.wantsLimit(z.client.clock.Now()) {
+		return
+	}
+	var got organizationAnswer
+	if failed := z.try(ctx, organizationRequest(z.organizationID), &got); failed != nil {
+		z.heed(failed)
+		return
+	}
+	z.budget.learn(got.Organization.License.APILimit, z.client.clock.Now())
+}
+
+// organizationAnswer is GET /organizations/{id}.
+type organizationAnswer struct {
+	Organization struct {
+		ID      int64  `json:"id"`
+		Name    string `json:"name"`
+		Zone    string `json:"zone"`
+		License struct {
+			APILimit int `json:"apiLimit"`
+		} `json:"license"`
+	} `json:"organization"`
+}
+
+func organizationRequest(id int64) request {
+	path := "/organizations/" + strconv.FormatInt(id, 10)
+	return request{op: "get organization", method: http.MethodGet, path: path, scope: "organizations:read"}
 }
 
 // Team is a group of users and scenarios inside an organization.

@@ -103,7 +103,8 @@ const (
 // if responsive, waits for its end, up to 40 s. It needs scenarios:run. A run that
 // failed is a Run with Status RunError, not an error; after UnknownOutcome the
 // scenario may be running.
-// Source: POST /scenarios/{id}/run.
+// Make does not count it against the organization's limit.
+// Sources: POST /scenarios/{id}/run; developers.make.com/api-documentation/rate-limiting.
 func (z *Zone) RunScenario(ctx context.Context, id int64, data map[string]any, responsive bool) (Run, error) {
 	body := struct {
 		Data       map[string]any `json:"data,omitempty"`
@@ -119,7 +120,7 @@ func (z *Zone) RunScenario(ctx context.Context, id int64, data map[string]any, r
 	}
 	r := request{
 		op: "run scenario", method: http.MethodPost, path: scenarioPath(id) + "/run",
-		body: body, scope: "scenarios:run", once: true, wait: runTimeout,
+		body: body, scope: "scenarios:run", once: true, free: true, wait: runTimeout,
 	}
 	if err := z.call(ctx, r, &got); err != nil {
 		return Run{}, err

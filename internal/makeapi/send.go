@@ -30,7 +30,9 @@ type answer struct {
 // redirects and would put the URL into its errors.
 func (c *Client) send(via http.RoundTripper, req *http.Request, once bool) (answer, *Error) {
 	req.Header.Set("User-Agent", c.userAgent)
-	req.Header.Set("Accept", "application/json")
+	if req.Header.Get("Accept") == "" {
+		req.Header.Set("Accept", jsonType)
+	}
 	req.GetBody = nil // the transport could write the body a second time with it
 
 	var connected atomic.Bool

@@ -28,19 +28,28 @@ var now = time.Date(2026, time.March, 1, 12, 0, 0, 0, time.UTC)
 // serve starts an HTTPS server and a client that is allowed to speak to it.
 func serve(t *testing.T, handler http.HandlerFunc) (client *makeapi.Client, zone string) {
 	t.Helper()
-	server := httptest.NewTLSServer(handler)
-	t.Cleanup(server.Close)
-	zone = strings.TrimPrefix(server.URL, "https://")
+	server, zone := serveTLS(t, handler)
 	return newClient(t, server.Certificate(), zone), zone
+}
+
+func serveTLS(t *testing.T, handler http.HandlerFunc) (server *httptest.Server, zone string) {
+	t.Helper()
+	server = httptest.NewTLSServer(handler)
+	t.Cleanup(server.Close)
+	return server, strings.TrimPrefix(server.URL, "https://")
+}
+
+func pool(root *x509.Certificate) *x509.CertPool {
+	p := x509.NewCertPool()
+	p.AddCert(root)
+	return p
 }
 
 func newClient(t *testing.T, root *x509.Certificate, zones ...string) *makeapi.Client {
 	t.Helper()
-	pool := x509.NewCertPool()
-	pool.AddCert(root)
 	client, err := makeapi.New(makeapi.Config{
 		ExtraZones: zones,
-		RootCAs:    pool,
+		RootCAs:    pool(root),
 		UserAgent:  "make-operator/test",
 		Clock:      clocktesting.NewFakePassiveClock(now),
 	})

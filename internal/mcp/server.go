@@ -35,6 +35,9 @@ type Options struct {
 	DrainTimeout time.Duration
 }
 
+// patience is how long a call waits for the organization's budget or for Make to recover: agents wait longer for models.
+const patience = 10 * time.Second
+
 // Server is one MCP server in front of one Make organization.
 type Server struct {
 	config      Config
@@ -63,6 +66,7 @@ func New(cfg Config, o Options) (*Server, error) {
 	}
 	client, err := makeapi.New(makeapi.Config{
 		ExtraZones: cfg.Upstream.ExtraZones, RootCAs: roots, UserAgent: "make-mcp/" + o.Version, Clock: o.Clock,
+		Patience: patience,
 	})
 	if err != nil {
 		return nil, fmt.Errorf("configure upstream.extraZones: %w", err)
@@ -74,7 +78,7 @@ func New(cfg Config, o Options) (*Server, error) {
 		}
 	}
 	s := &Server{config: cfg, options: o, metrics: newMetrics(), credentials: credentials, stopping: make(chan struct{})}
-	catalogue, err := s.catalogue(&upstream{credentials: s.credentials, client: client, metrics: s.metrics})
+	catalogue, err := s.catalogue(&upstream{credentials: s.credentials, client: client, organizationID: cfg.OrganizationID, metrics: s.metrics})
 	if err != nil {
 		return nil, err
 	}

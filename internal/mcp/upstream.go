@@ -20,17 +20,18 @@ type makeAPI interface {
 // made once more if the mounted Secret holds another one by now: such a refusal is certain, nothing was executed, so a
 // run may be repeated too.
 type upstream struct {
-	credentials *credential.Dir
-	client      *makeapi.Client
-	metrics     *metrics
+	credentials    *credential.Dir
+	client         *makeapi.Client
+	organizationID int64 // whose budget the calls count against
+	metrics        *metrics
 }
 
-func (u *upstream) do(call func(api makeAPI) error) error {
+func (u *upstream) do(priority makeapi.Priority, call func(api makeAPI) error) error {
 	used, err := u.credentials.Current()
 	if err != nil {
 		return err
 	}
-	err = call(u.client.Zone(used.Zone, used.Auth))
+	err = call(u.client.Zone(used.Zone, used.Auth).For(u.organizationID, priority))
 	if makeapi.KindOf(err) != makeapi.DeadCredential {
 		return err
 	}
@@ -39,12 +40,12 @@ func (u *upstream) do(call func(api makeAPI) error) error {
 	if !found {
 		return err
 	}
-	return call(u.client.Zone(next.Zone, next.Auth))
+	return call(u.client.Zone(next.Zone, next.Auth).For(u.organizationID, priority))
 }
 
 // Me implements makeAPI.
 func (u *upstream) Me(ctx context.Context) (user makeapi.User, err error) {
-	err = u.do(func(api makeAPI) (err error) {
+	err = u.do(makeapi.Interactive, func(api makeAPI) (err error) {
 		user, err = api.Me(ctx)
 		return err
 	})
@@ -53,7 +54,7 @@ func (u *upstream) Me(ctx context.Context) (user makeapi.User, err error) {
 
 // Scenarios implements makeAPI.
 func (u *upstream) Scenarios(ctx context.Context, teamID, organizationID int64) (all []makeapi.Scenario, err error) {
-	err = u.do(func(api makeAPI) (err error) {
+	err = u.do(makeapi.Interactive, func(api makeAPI) (err error) {
 		all, err = api.Scenarios(ctx, teamID, organizationID)
 		return err
 	})
@@ -62,16 +63,16 @@ func (u *upstream) Scenarios(ctx context.Context, teamID, organizationID int64) 
 
 // Scenario implements makeAPI.
 func (u *upstream) Scenario(ctx context.Context, id int64) (one makeapi.Scenario, err error) {
-	err = u.do(func(api makeAPI) (err error) {
+	err = u.do(makeapi.Interactive, func(api makeAPI) (err error) {
 		one, err = api.Scenario(ctx, id)
 		return err
 	})
 	return one, err
 }
 
-// ScenarioInterface implements makeAPI.
+// ScenarioInterface implements makeAPI. It is asked once per scenario to list the tools, so it gives way to the callers' own calls.
 func (u *upstream) ScenarioInterface(ctx context.Context, id int64) (face makeapi.Interface, err error) {
-	err = u.do(func(api makeAPI) (err error) {
+	err = u.do(makeapi.Background, func(api makeAPI) (err error) {
 		face, err = api.ScenarioInterface(ctx, id)
 		return err
 	})
@@ -80,7 +81,7 @@ func (u *upstream) ScenarioInterface(ctx context.Context, id int64) (face makeap
 
 // RunScenario implements makeAPI.
 func (u *upstream) RunScenario(ctx context.Context, id int64, data map[string]any, responsive bool) (run makeapi.Run, err error) {
-	err = u.do(func(api makeAPI) (err error) {
+	err = u.do(makeapi.Interactive, func(api makeAPI) (err error) {
 		run, err = api.RunScenario(ctx, id, data, responsive)
 		return err
 	})
