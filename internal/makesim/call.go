@@ -8,6 +8,7 @@ import (
 	"io"
 	"mime"
 	"net/http"
+	"net/url"
 	"strconv"
 	"time"
 )
@@ -16,8 +17,8 @@ import (
 // Source: published measurements put Make's own limit between 2.1 and 2.8 MB.
 const maxBody = 2_500_000
 
-// object is a JSON object on its way out.
-type object map[string]any
+// object is a JSON object.
+type object = map[string]any
 
 // route is one endpoint.
 type route struct {
@@ -25,6 +26,7 @@ type route struct {
 	open    bool     // needs no credential
 	exempt  bool     // does not count against the organization's requests per minute
 	scopes  []string // all of these are needed
+	can     string   // the permission that the role in the tenant needs; state.enter and state.reach check it
 	// do runs with the state locked. It returns what to send: a reply as it is, a waiting after it
 	// has run without the lock, anything else as JSON with status 200.
 	do func(c *call) (any, error)
@@ -42,10 +44,12 @@ type reply struct {
 
 // call is one request at one route.
 type call struct {
-	x    *exchange
-	r    *http.Request
-	body []byte
-	now  time.Time // the simulator's clock when the state was locked
+	x      *exchange
+	r      *http.Request
+	route  route
+	body   []byte
+	values url.Values // see query
+	now    time.Time  // the simulator's clock when the state was locked
 
 	token *token // nil on open routes
 	user  *User  // the token's
@@ -57,7 +61,7 @@ func (s *Server) serve(rt route) http.HandlerFunc {
 		if !ok { // control requests are not recorded
 			x = &exchange{ResponseWriter: w}
 		}
-		answer, err := s.answer(&call{x: x, r: r}, rt)
+		answer, err := s.answer(&call{x: x, r: r, route: rt}, rt)
 		if later, ok := answer.(waiting); ok && err == nil {
 			answer = later(r.Context())
 		}
@@ -144,7 +148,7 @@ func (c *call) id(name string) (int64, error) {
 
 // queryID reads a numeric query parameter; zero means that it is absent.
 func (c *call) queryID(name string) (int64, error) {
-	text := c.r.URL.Query().Get(name)
+	text := c.query().Get(name)
 	if text == "" {
 		return 0, nil
 	}

@@ -8,6 +8,7 @@ import (
 	"io"
 	"net/http"
 	"net/url"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -216,6 +217,35 @@ func column(a answer, list, member string) []any {
 	}
 	return values
 }
+
+// as lets a user consent and returns what the Authorization header has to hold.
+func (s *sim) as(user int64, scope string) string {
+	s.t.Helper()
+	form := consentForm(makesim.OAuthClientID, scope)
+	form.Set("user", strconv.FormatInt(user, 10))
+	code := location(s.t, s.form("/oauth/v2/authorize", form)).Query().Get("code")
+	return "Bearer " + text(s.form("/oauth/v2/token", exchangeForm(makesim.OAuthClientID, code)), "access_token")
+}
+
+// refusal is a request and the error that it must meet.
+type refusal struct {
+	method, path, authorization, body string
+	status                            int
+	code, says                        string
+}
+
+func (s *sim) refuses(refusals map[string]refusal) {
+	s.t.Helper()
+	for name, r := range refusals {
+		a := s.send(r.method, "/api/v2"+r.path, r.authorization, r.body)
+		if code, _ := a.json["code"].(string); a.status != r.status || code != r.code || !strings.Contains(a.text, r.says) {
+			s.t.Errorf("%s: %s %s: got %d %s", name, r.method, r.path, a.status, a.text)
+		}
+	}
+}
+
+// monitor is the user with the role Team Monitoring in team 7.
+const monitor int64 = 1003
 
 const (
 	root   = "Token " + makesim.RootToken

@@ -50,6 +50,8 @@ type Seed struct {
 	APITokens     []APIToken     `json:"apiTokens"`
 	OAuthClients  []OAuthClient  `json:"oauthClients"`
 	Scenarios     []Scenario     `json:"scenarios"`
+	// Objects are all others, by kind: each has the members that its creation takes, and optionally an id.
+	Objects map[string][]map[string]any `json:"objects,omitempty"`
 }
 
 // Organization is a tenant.

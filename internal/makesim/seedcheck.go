@@ -7,6 +7,7 @@ import (
 	"net/url"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/google/uuid"
 )
@@ -17,7 +18,7 @@ var (
 )
 
 func (s Seed) isZero() bool {
-	return len(s.Organizations)+len(s.Users)+len(s.APITokens)+len(s.OAuthClients)+len(s.Scenarios) == 0
+	return len(s.Organizations)+len(s.Users)+len(s.APITokens)+len(s.OAuthClients)+len(s.Scenarios)+len(s.Objects) == 0
 }
 
 // validate returns the first problem of each kind of object, naming the place.
@@ -30,13 +31,14 @@ func (s Seed) validate() error {
 	}
 	seen := unique{}
 	for _, check := range []func(unique) error{
-		s.checkOrganizations, s.checkUsers, s.checkAPITokens, s.checkOAuthClients, s.checkScenarios,
+		s.checkOrganizations, s.checkUsers, s.checkAPITokens, s.checkOAuthClients, s.checkScenarios, s.checkObjects,
 	} {
 		if err := check(seen); err != nil {
 			return err
 		}
 	}
-	return nil
+	_, err := newState(s, time.Time{})
+	return err
 }
 
 // unique remembers identifiers by kind.

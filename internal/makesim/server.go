@@ -50,13 +50,17 @@ func New(o Options) (*Server, error) {
 	if o.Clock == nil {
 		o.Clock = clock.RealClock{}
 	}
+	st, err := newState(o.Seed, o.Clock.Now().UTC())
+	if err != nil {
+		return nil, fmt.Errorf("check seed: %w", err)
+	}
 	s := &Server{
 		clock:     o.Clock,
 		publicURL: strings.TrimSuffix(o.PublicURL, "/"),
 		mux:       http.NewServeMux(),
 		ledger:    &ledger{out: o.Ledger},
 		signer:    sync.OnceValues(newSigner),
-		state:     newState(o.Seed, o.Clock.Now().UTC()),
+		state:     st,
 	}
 	s.handle()
 	return s, nil
@@ -72,6 +76,7 @@ func (s *Server) handle() {
 		s.scenarioRoutes(),
 		s.executionRoutes(),
 		s.enumRoutes(),
+		s.keyRoutes(),
 	} {
 		for _, r := range routes {
 			s.mux.HandleFunc(r.pattern, s.serve(r))

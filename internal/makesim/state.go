@@ -13,15 +13,18 @@ type state struct {
 	users         []*User // the first one is preselected on the consent page
 	clients       []*OAuthClient
 	scenarios     []*scenario
+	tables        tables            // the objects of all other families
 	tokens        map[string]*token // every token ever issued, by value
 	apiTokens     map[stamp]*token  // every API token, by what deletion goes by
 	families      int64             // consents so far
 	windows       map[int64]window  // by organization
 }
 
-func newState(seed Seed, now time.Time) state {
+// newState fails where a seeded object refers to nothing.
+func newState(seed Seed, now time.Time) (state, error) {
 	st := state{
 		knobs:     DefaultKnobs(),
+		tables:    tables{},
 		tokens:    map[string]*token{},
 		apiTokens: map[stamp]*token{},
 		windows:   map[int64]window{},
@@ -40,7 +43,7 @@ func newState(seed Seed, now time.Time) state {
 		}
 		st.addAPIToken(&token{value: seeded.Value, user: user, scopes: scopes, label: seeded.Label, created: now})
 	}
-	return st
+	return st, st.seedObjects(seed, now)
 }
 
 // stamp names an API token of a user.
