@@ -13,6 +13,11 @@ func resources() []resource {
 	return []resource{
 		customRoleResource(),
 		keyResource(),
+		folderResource(),
+		hookResource(),
+		scenarioResource(),
+		dlqResource(),
+		deviceResource(),
 	}
 }
 
@@ -73,6 +78,11 @@ func (r resource) seedFields() []field {
 // seedObjects adds the rows of a seed, each as its tenant's first user would.
 func (st *state) seedObjects(seed Seed, now time.Time) error {
 	for _, r := range resources() {
+		if r.kind == scenarioKind {
+			if err := st.seedScenarios(seed.Scenarios, now); err != nil {
+				return err
+			}
+		}
 		for i, row := range seed.Objects[r.kind] {
 			row = plain(row)
 			c := &call{now: now, user: st.firstUser(r.tenant, integer(row[string(r.tenant)]))}

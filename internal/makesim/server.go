@@ -35,6 +35,8 @@ type Server struct {
 	signer    func() (*signer, error)
 	requests  atomic.Int64
 
+	background *background
+
 	mu    sync.Mutex // guards state
 	state state
 }
@@ -61,6 +63,8 @@ func New(o Options) (*Server, error) {
 		ledger:    &ledger{out: o.Ledger},
 		signer:    sync.OnceValues(newSigner),
 		state:     st,
+
+		background: newBackground(),
 	}
 	s.handle()
 	return s, nil
@@ -75,6 +79,11 @@ func (s *Server) handle() {
 		s.organizationRoutes(),
 		s.scenarioRoutes(),
 		s.executionRoutes(),
+		s.folderRoutes(),
+		s.dlqRoutes(),
+		s.hookRoutes(),
+		s.deviceRoutes(),
+		s.gatewayRoutes(),
 		s.enumRoutes(),
 		s.keyRoutes(),
 	} {
@@ -115,6 +124,7 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		http.Error(w, err.Error(), http.StatusInternalServerError)
 		return
 	}
+	r = toGateway(r)
 	x := &exchange{ResponseWriter: w, number: s.requests.Add(1)}
 	x.record = RequestRecord{Method: r.Method, Remote: r.RemoteAddr, UserAgent: r.UserAgent()}
 	defer s.recordRequest(x, r.URL.Path)
