@@ -12,9 +12,9 @@ func deviceResource() resource {
 		},
 		bare: true,
 		fresh: func(st *state, _ *call, device object) error {
-			n := st.tables.of(deviceKind).number()
+			st.tables.of(deviceKind).identify(device)
 			for name, value := range (object{
-				"id": n, "udid": drawText(deviceKind, n), "scope": []any{}, "info": nil, "scenarioId": []any{},
+				"udid": drawText(deviceKind, integer(device["id"])), "scope": []any{}, "info": nil, "scenarioId": []any{},
 			}) {
 				if device[name] == nil {
 					device[name] = value

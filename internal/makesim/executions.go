@@ -65,7 +65,9 @@ const keptExecutions = 500
 func executionsOf(scenario int64) string { return fmt.Sprintf("executions/%d", scenario) }
 
 // executions are those of a scenario, oldest first.
-func (st *state) executions(scenario int64) []execution { return readExecutions(st.tables[executionsOf(scenario)]) }
+func (st *state) executions(scenario int64) []execution {
+	return readExecutions(st.tables[executionsOf(scenario)])
+}
 
 func readExecutions(t *table) []execution {
 	if t == nil {

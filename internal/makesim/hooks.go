@@ -127,7 +127,7 @@ func freshHook(st *state, c *call, hook object) error {
 	if err := checkHookName(hook); err != nil {
 		return err
 	}
-	n := st.tables.of(hookKind).number()
+	st.tables.of(hookKind).identify(hook)
 	data := object{}
 	if hook["typeName"] == webhookType {
 		data = object{"headers": false, "method": false, "stringify": false, "ip": nil, "udt": nil}
@@ -145,7 +145,7 @@ func freshHook(st *state, c *call, hook object) error {
 		return err
 	}
 	for name, value := range (object{
-		"id": n, "udid": drawText(hookKind, n), "enabled": true, "scenarioId": nil,
+		"udid": drawText(hookKind, integer(hook["id"])), "enabled": true, "scenarioId": nil,
 	}) {
 		if hook[name] == nil {
 			hook[name] = value

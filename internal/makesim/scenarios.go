@@ -136,9 +136,7 @@ func freshScenario(st *state, c *call, row object) error {
 			row[name] = value
 		}
 	}
-	if row["id"] == nil { // the webhook refers to it
-		row["id"] = st.tables.of(scenarioKind).number()
-	}
+	st.tables.of(scenarioKind).identify(row) // the webhook refers to it
 	delete(row, "basedon")
 	changes := object{}
 	for _, name := range []string{"scheduling", "blueprint", "metadata", "folderId"} {

@@ -41,6 +41,14 @@ const (
 	InactiveScenarioID int64 = 502
 	SyncScenarioID     int64 = 503
 	OtherScenarioID    int64 = 901
+
+	// FolderID is at the top; InactiveScenarioID is in a folder of it.
+	FolderID int64 = 61
+	// HookID is a webhook that no scenario uses; HookUDID is in its address.
+	HookID   int64 = 11
+	HookUDID       = "1gqnexkk1vwxg2wpj39kg30pzp6uhe7h"
+	// IncompleteID is an incomplete execution of SyncScenarioID.
+	IncompleteID = "a07e16f2ad134bf49cf83a00aa95c0a5"
 )
 
 // Seed is the state that a simulator starts from. See seed.yaml for an example with every field.
