@@ -84,6 +84,7 @@ func (s *Server) handle() {
 		s.hookRoutes(),
 		s.deviceRoutes(),
 		s.gatewayRoutes(),
+		s.mcpRoutes(),
 		s.enumRoutes(),
 		s.keyRoutes(),
 	} {
