@@ -46,10 +46,7 @@ func (c *call) organization(o *Organization) object {
 		"operations": "0", "transfer": "0", "operationsExt": "0", "transferExt": "0",
 		"unusedOperations": "0", "unusedTransfer": "0",
 		"isPaused": false, "countryId": 56, "timezoneId": 113, "deleted": false,
-		"license": object{
-			"apiLimit": plans[o.Plan], "operations": 800_000, "transfer": 4_294_967_296, "interval": 1, "users": 100,
-			"apps": []string{}, "dslimit": 100, "fslimit": 1000, "iolimit": 1000, "dsslimit": 1000, "fulltext": true,
-		},
+		"license":  licenseOf(o),
 		"features": object{}, "zone": cmp.Or(o.Zone, c.r.Host), "teams": teams, "privateSpaces": []object{},
 	}
 }

@@ -77,6 +77,8 @@ func (s *Server) handle() {
 		s.executionRoutes(),
 		s.enumRoutes(),
 		s.keyRoutes(),
+		s.roleRoutes(),
+		s.customRoleRoutes(),
 	} {
 		for _, r := range routes {
 			s.mux.HandleFunc(r.pattern, s.serve(r))

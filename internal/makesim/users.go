@@ -24,7 +24,7 @@ var meColumns = []string{
 }
 
 func (s *Server) me(c *call) (any, error) {
-	organizationRoles, teamRoles := rolesOf(c.user)
+	organizationRoles, teamRoles := s.state.rolesOf(c.user)
 	user := object{
 		"id": c.user.ID, "name": c.user.Name, "email": c.user.Email,
 		"language": "en", "timezoneId": 113, "localeId": 33, "countryId": 56,
@@ -36,15 +36,16 @@ func (s *Server) me(c *call) (any, error) {
 	return object{"authUser": pick(user, c.r.URL.Query(), meColumns...)}, nil
 }
 
-func rolesOf(u *User) (organizations, teams []object) {
+func (st *state) rolesOf(u *User) (organizations, teams []object) {
 	organizations, teams = []object{}, []object{}
 	for _, r := range u.Organizations {
 		organizations = append(organizations, object{
-			"userId": u.ID, "organizationId": r.ID, "usersRoleId": organizationRoles[r.Role], "invitation": nil,
+			"userId": u.ID, "organizationId": r.ID, "usersRoleId": st.roleNumber(r.Role, ofOrganization, r.ID), "invitation": nil,
 		})
 	}
 	for _, r := range u.Teams {
-		teams = append(teams, object{"userId": u.ID, "teamId": r.ID, "usersRoleId": teamRoles[r.Role], "changeable": true})
+		o, _ := st.team(r.ID)
+		teams = append(teams, object{"userId": u.ID, "teamId": r.ID, "usersRoleId": st.roleNumber(r.Role, ofTeam, o.ID), "changeable": true})
 	}
 	return organizations, teams
 }
