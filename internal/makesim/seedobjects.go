@@ -12,6 +12,7 @@ import (
 func resources() []resource {
 	return []resource{
 		customRoleResource(),
+		privateSpaceResource(),
 		keyResource(),
 	}
 }

@@ -73,6 +73,8 @@ func (s *Server) handle() {
 		s.userRoutes(),
 		s.apiTokenRoutes(),
 		s.organizationRoutes(),
+		s.teamRoutes(),
+		s.privateSpaceRoutes(),
 		s.scenarioRoutes(),
 		s.executionRoutes(),
 		s.enumRoutes(),
