@@ -79,6 +79,8 @@ func (s *Server) handle() {
 		s.executionRoutes(),
 		s.enumRoutes(),
 		s.keyRoutes(),
+		s.connectionRoutes(),
+		s.credentialRequestRoutes(),
 		s.roleRoutes(),
 		s.customRoleRoutes(),
 	} {
