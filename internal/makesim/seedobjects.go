@@ -17,6 +17,11 @@ func resources() []resource {
 		connectionResource(),
 		credentialRequestResource(),
 		credentialResource(),
+		agentResource(),
+		systemResource(),
+		structureResource(),
+		structureItemResource(),
+		auditLogResource(),
 	}
 }
 

@@ -81,6 +81,10 @@ func (s *Server) handle() {
 		s.keyRoutes(),
 		s.connectionRoutes(),
 		s.credentialRequestRoutes(),
+		s.agentRoutes(),
+		s.systemRoutes(),
+		s.customPropertyRoutes(),
+		s.auditLogRoutes(),
 		s.roleRoutes(),
 		s.customRoleRoutes(),
 	} {
