@@ -13,13 +13,9 @@ func deviceResource() resource {
 		bare: true,
 		fresh: func(st *state, _ *call, device object) error {
 			st.tables.of(deviceKind).identify(device)
-			for name, value := range (object{
+			fill(device, object{
 				"udid": drawText(deviceKind, integer(device["id"])), "scope": []any{}, "info": nil, "scenarioId": []any{},
-			}) {
-				if device[name] == nil {
-					device[name] = value
-				}
-			}
+			})
 			device["gone"], device["queueCount"], device["queueLimit"] = false, 0, largestQueue
 			return nil
 		},

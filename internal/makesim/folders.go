@@ -18,9 +18,7 @@ func folderResource() resource {
 		changes: []field{may("name", text), may("parentId", number)},
 		bare:    true,
 		fresh: func(st *state, _ *call, folder object) error {
-			if folder["parentId"] == nil {
-				folder["parentId"] = nil
-			}
+			fill(folder, object{"parentId": nil})
 			return checkFolderChange(st, folder, folder)
 		},
 		changed: func(st *state, _ *call, folder, changes object) error { return checkFolderChange(st, folder, changes) },

@@ -11,7 +11,6 @@ import (
 const (
 	queuePerCredits = 667 // items per 10,000 credits a month
 	largestQueue    = 10_000
-	licensedCredits = 800_000 // what every organization of the simulator has, see license
 )
 
 // defaultHookLogLimit is the page size where the request names none. Source: the API's OpenAPI document.
@@ -33,7 +32,8 @@ func (st *state) queued(hook object) int {
 }
 
 func (st *state) queueLimit(hook object) int {
-	return int(cmp.Or(integer(hook["_queueLimit"]), min(largestQueue, licensedCredits/10_000*queuePerCredits)))
+	o, _ := st.team(integer(hook["teamId"]))
+	return int(cmp.Or(integer(hook["_queueLimit"]), min(largestQueue, licenseOf(o).Operations*queuePerCredits/10_000)))
 }
 
 // enqueue keeps what came in until the scenario runs.

@@ -144,13 +144,7 @@ func freshHook(st *state, c *call, hook object) error {
 	if err != nil {
 		return err
 	}
-	for name, value := range (object{
-		"udid": drawText(hookKind, integer(hook["id"])), "enabled": true, "scenarioId": nil,
-	}) {
-		if hook[name] == nil {
-			hook[name] = value
-		}
-	}
+	fill(hook, object{"udid": drawText(hookKind, integer(hook["id"])), "enabled": true, "scenarioId": nil})
 	maps.Copy(hook, object{
 		"type": kind, "packageName": nil, "theme": "#c73a63", "editable": true, "data": data,
 		"_keys": keys, "_idle": c.now.Format(timeLayout), "_learning": true, "_structure": nil,

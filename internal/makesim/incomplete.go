@@ -52,15 +52,11 @@ func freshDLQ(st *state, c *call, dlq object) error {
 	if dlq["id"] == nil {
 		dlq["id"] = drawText(dlqKind, index)
 	}
-	for name, value := range (object{
+	fill(dlq, object{
 		"created": c.now.Format(timeLayout), "executionId": drawUUID("executions", index), "resolved": false, "deleted": false,
 		"index": index, "retry": false, "attempts": 0, "size": len(encode(sc["_blueprint"])),
 		"_blueprint": sc["_blueprint"], "_failer": blueprintOf(sc).failing().ID, "_error": "RuntimeError", "_inputs": object{},
-	}) {
-		if dlq[name] == nil {
-			dlq[name] = value
-		}
-	}
+	})
 	return nil
 }
 

@@ -71,6 +71,10 @@ func (s *Server) respond(ctx context.Context, back callbackTo) any {
 // processed.
 func (s *Server) startScenario(c *call, sc object) (any, error) {
 	if sc["isActive"] != true {
+		o, _ := s.state.team(integer(sc["teamId"]))
+		if limit := licenseOf(o).activeScenarios; limit > 0 && s.state.activeScenarios(o.Teams...) >= limit {
+			return nil, limitExceeded("active scenarios")
+		}
 		sc["isActive"] = true
 		schedule(sc, c.now)
 		s.state.runDue(c.now)

@@ -75,6 +75,17 @@ func (s *Server) caughtUp(routes []route) []route {
 // scenario returns the row of a scenario, nil if there is none.
 func (st *state) scenario(id int64) object { return st.tables.of(scenarioKind).find(id) }
 
+// activeScenarios counts those of some teams.
+func (st *state) activeScenarios(teams ...Team) int {
+	active := 0
+	for _, row := range st.tables.of(scenarioKind).where("isActive", true) {
+		if slices.ContainsFunc(teams, func(t Team) bool { return t.ID == row["teamId"] }) {
+			active++
+		}
+	}
+	return active
+}
+
 // listScenarios lists those of a team or of all the caller's teams in an organization.
 func (s *Server) listScenarios(c *call) (any, error) {
 	inPlace, err := s.teamFilter(c)
@@ -127,15 +138,11 @@ func (s *Server) teamFilter(c *call) (func(team int64) bool, error) {
 }
 
 func freshScenario(st *state, c *call, row object) error {
-	for name, value := range (object{
+	fill(row, object{
 		"name": "", "description": "", "folderId": nil, "hookId": nil, "deviceId": nil, "deviceScope": nil,
 		"concept": false, "type": "scenario", "isinvalid": false, "isActive": false, "islocked": false, "isPaused": false,
 		"iswaiting": false, "usedPackages": []string{}, "createdByUser": author(c), "_interface": Interface{},
-	}) {
-		if row[name] == nil {
-			row[name] = value
-		}
-	}
+	})
 	st.tables.of(scenarioKind).identify(row) // the webhook refers to it
 	delete(row, "basedon")
 	changes := object{}
@@ -168,7 +175,8 @@ func changeScenario(st *state, c *call, row, changes object) error {
 		return err
 	}
 	if source, ok := changes["scheduling"].(string); ok {
-		scheduling, err := readScheduling(source)
+		o, _ := st.team(integer(row["teamId"]))
+		scheduling, err := readScheduling(source, licenseOf(o))
 		if err != nil {
 			return err
 		}
@@ -212,7 +220,7 @@ var schedulingNeeds = map[string]string{
 // leastInterval is the shortest time between two runs, in seconds. Source: the documentation of Make's SDK.
 const leastInterval = 60
 
-func readScheduling(source string) (object, error) {
+func readScheduling(source string, l license) (object, error) {
 	scheduling := plain(json.RawMessage(source))
 	kind, _ := scheduling["type"].(string)
 	needs := schedulingNeeds[kind]
@@ -225,6 +233,8 @@ func readScheduling(source string) (object, error) {
 		return nil, badRequest(missing("scheduling." + needs))
 	case needs == "interval" && integer(scheduling["interval"]) < leastInterval:
 		return nil, badRequest(fmt.Sprintf("Invalid value of parameter 'scheduling.interval': at least %d expected.", leastInterval))
+	case needs == "interval" && integer(scheduling["interval"]) < int64(l.Interval*60):
+		return nil, limitExceeded(fmt.Sprintf("than one run in %d minutes", l.Interval))
 	}
 	return scheduling, nil
 }

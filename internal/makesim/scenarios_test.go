@@ -301,3 +301,38 @@ func TestFolders(t *testing.T) {
 		"nothing to create": {"POST", "/scenarios-folders", root, `{}`, 400, "SC400", "2 parameter(s)"},
 	})
 }
+
+func TestPlanLimitsScenarios(t *testing.T) {
+	seed := makesim.DefaultSeed()
+	seed.Organizations[0].Plan = "free"
+	seed.Users = seed.Users[:3] // the fourth has a role of the organization's own, which the plan does not allow
+	seed.Objects = map[string][]map[string]any{"hooks": seed.Objects["hooks"], "folders": seed.Objects["folders"]}
+	s := startWith(t, makesim.Options{Seed: seed}) // with two that are active
+	s.refuses(map[string]refusal{
+		"third active one": {"POST", "/scenarios/502/start", root, "", 403, "IM011", "active scenarios"},
+		"too often":        {"PATCH", "/scenarios/502", root, `{"scheduling":"{\"type\":\"indefinitely\",\"interval\":300}"}`, 403, "IM011", "15 minutes"},
+	})
+	s.send("POST", "/api/v2/scenarios/503/stop", root, "")
+	if a := s.send("POST", "/api/v2/scenarios/502/start", root, ""); a.status != 200 {
+		t.Errorf("in place of another: %d %s", a.status, a.text)
+	}
+	if a := s.get("/api/v2/hooks/11", root); at(a, "hook", "queueLimit") != 66.0 {
+		t.Errorf("queue of the free plan: %s", a.text)
+	}
+}
+
+func TestTeamTakesItsScenariosAlong(t *testing.T) {
+	s := start(t)
+	s.get("/api/v2/scenarios/503", root)
+	if a := s.send("DELETE", "/api/v2/teams/7?confirmed=true", root, ""); a.status != 200 {
+		t.Fatalf("delete: %s", a.text)
+	}
+	for _, path := range []string{"/api/v2/scenarios/501", "/api/v2/scenarios/503/logs", "/api/v2/hooks/11", incomplete} {
+		if a := s.get(path, root); a.status != 404 {
+			t.Errorf("%s: %d %s", path, a.status, a.text)
+		}
+	}
+	if a := s.get("/api/v2/scenarios?organizationId=42", root); len(column(a, "scenarios", "id")) != 0 {
+		t.Errorf("left: %s", a.text)
+	}
+}

@@ -70,16 +70,19 @@ func New(o Options) (*Server, error) {
 	return s, nil
 }
 
-// handle registers every endpoint. A new family of resources adds one line and one file.
-func (s *Server) handle() {
-	for _, routes := range [][]route{
+// families are all endpoints that are not the simulator's own. A new family adds one line and one file.
+func (s *Server) families() [][]route {
+	return [][]route{
 		s.authorizationRoutes(),
 		s.userRoutes(),
 		s.apiTokenRoutes(),
 		s.organizationRoutes(),
+		s.teamRoutes(),
+		s.privateSpaceRoutes(),
 		s.scenarioRoutes(),
 		s.executionRoutes(),
 		s.folderRoutes(),
+		s.scenarioPropertyRoutes(),
 		s.dlqRoutes(),
 		s.hookRoutes(),
 		s.deviceRoutes(),
@@ -87,7 +90,20 @@ func (s *Server) handle() {
 		s.mcpRoutes(),
 		s.enumRoutes(),
 		s.keyRoutes(),
-	} {
+		s.connectionRoutes(),
+		s.credentialRequestRoutes(),
+		s.agentRoutes(),
+		s.systemRoutes(),
+		s.customPropertyRoutes(),
+		s.auditLogRoutes(),
+		s.roleRoutes(),
+		s.customRoleRoutes(),
+	}
+}
+
+// handle registers every endpoint.
+func (s *Server) handle() {
+	for _, routes := range s.families() {
 		for _, r := range routes {
 			s.mux.HandleFunc(r.pattern, s.serve(r))
 		}
