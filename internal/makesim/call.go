@@ -8,6 +8,7 @@ import (
 	"io"
 	"mime"
 	"net/http"
+	"net/url"
 	"strconv"
 	"time"
 )
@@ -16,8 +17,8 @@ import (
 // Source: published measurements put Make's own limit between 2.1 and 2.8 MB.
 const maxBody = 2_500_000
 
-// object is a JSON object on its way out.
-type object map[string]any
+// object is a JSON object.
+type object = map[string]any
 
 // route is one endpoint.
 type route struct {
@@ -25,13 +26,20 @@ type route struct {
 	open    bool     // needs no credential
 	exempt  bool     // does not count against the organization's requests per minute
 	scopes  []string // all of these are needed
+	// pays is the organization whose budget a request spends where neither path nor query names one; nil, or
+	// an answer of zero, means the user's first organization.
+	pays func(c *call) int64
+	can  string // the permission that the role in the tenant needs; state.enter and state.reach check it
 	// do runs with the state locked. It returns what to send: a reply as it is, a waiting after it
-	// has run without the lock, anything else as JSON with status 200.
+	// has run without the lock, what a handover sends, anything else as JSON with status 200.
 	do func(c *call) (any, error)
 }
 
 // waiting finishes an answer that takes time on the simulator's clock.
 type waiting func(ctx context.Context) any
+
+// handover lets another handler answer, without the lock.
+type handover http.HandlerFunc
 
 // reply is an answer that is not plain JSON with status 200.
 type reply struct {
@@ -42,10 +50,12 @@ type reply struct {
 
 // call is one request at one route.
 type call struct {
-	x    *exchange
-	r    *http.Request
-	body []byte
-	now  time.Time // the simulator's clock when the state was locked
+	x      *exchange
+	r      *http.Request
+	route  route
+	body   []byte
+	values url.Values // see query
+	now    time.Time  // the simulator's clock when the state was locked
 
 	token *token // nil on open routes
 	user  *User  // the token's
@@ -57,9 +67,13 @@ func (s *Server) serve(rt route) http.HandlerFunc {
 		if !ok { // control requests are not recorded
 			x = &exchange{ResponseWriter: w}
 		}
-		answer, err := s.answer(&call{x: x, r: r}, rt)
+		answer, err := s.answer(&call{x: x, r: r, route: rt}, rt)
 		if later, ok := answer.(waiting); ok && err == nil {
 			answer = later(r.Context())
+		}
+		if other, ok := answer.(handover); ok && err == nil {
+			other(x, r)
+			return
 		}
 		if err != nil {
 			answer = errorReply(err)
@@ -144,7 +158,7 @@ func (c *call) id(name string) (int64, error) {
 
 // queryID reads a numeric query parameter; zero means that it is absent.
 func (c *call) queryID(name string) (int64, error) {
-	text := c.r.URL.Query().Get(name)
+	text := c.query().Get(name)
 	if text == "" {
 		return 0, nil
 	}

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"strings"
 )
 
 // apiError is an error of the zone API in the form that Make documents: code, message, detail, suberrors.
@@ -14,6 +15,8 @@ type apiError struct {
 	Message   string     `json:"message,omitempty"`
 	Code      string     `json:"code,omitempty"`
 	Suberrors []suberror `json:"suberrors,omitempty"`
+	Status    int        `json:"status,omitempty"` // in some errors only
+	Metadata  []object   `json:"metadata,omitempty"`
 }
 
 type suberror struct {
@@ -23,7 +26,10 @@ type suberror struct {
 
 // Error is for logs of the simulator; clients see the JSON form.
 func (e *apiError) Error() string {
-	return fmt.Sprintf("%d %s %s", e.status, e.Code, e.Message)
+	if len(e.Suberrors) > 0 {
+		return e.Suberrors[0].Message
+	}
+	return strings.TrimSpace(fmt.Sprintf("%d %s %s %s", e.status, e.Code, e.Message, e.Detail))
 }
 
 // errorReply turns any error of a handler into its answer.
@@ -80,4 +86,38 @@ func notFound() error {
 
 func notAllowedNow(message string) error {
 	return &apiError{status: http.StatusUnprocessableEntity, Code: "IM016", Message: message}
+}
+
+// confirmationRequired is the answer to a request that destroys something and lacks confirmed=true.
+func confirmationRequired(what string) error {
+	return &apiError{
+		status: http.StatusNotAcceptable, Status: http.StatusNotAcceptable,
+		Code: "IM004", Message: "Confirmation required.", Metadata: []object{{"type": what}},
+	}
+}
+
+// paymentRequired is the answer of a feature that the plan does not include.
+func paymentRequired(feature string) error {
+	return &apiError{
+		status: http.StatusPaymentRequired, Code: "SC402", Message: "Payment Required",
+		Detail: fmt.Sprintf("The plan of the organization does not include %s.", feature),
+	}
+}
+
+// limitExceeded is the answer where the plan sets a number and it is reached.
+func limitExceeded(what string) error {
+	return &apiError{
+		status: http.StatusForbidden, Code: "IM011", Message: "Limit exceeded.",
+		Detail: fmt.Sprintf("The plan of the organization allows no more %s.", what),
+	}
+}
+
+// featureOff is the answer of a feature that the organization does not have, with a code of its own.
+func featureOff(code, message string) error {
+	return &apiError{status: http.StatusForbidden, Code: code, Message: message}
+}
+
+// invalidInput is the answer to a reference to nothing and the like.
+func invalidInput(detail string) error {
+	return &apiError{status: http.StatusBadRequest, Code: "IM005", Message: "Invalid input.", Detail: detail}
 }

@@ -8,6 +8,7 @@ import (
 	"io"
 	"net/http"
 	"net/url"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -73,6 +74,12 @@ func (s *sim) request(method, path, authorization, contentType string, body io.R
 	if contentType != "" {
 		r.Header.Set("Content-Type", contentType)
 	}
+	return s.read(r)
+}
+
+// read sends a request and reads the answer.
+func (s *sim) read(r *http.Request) (answer, error) {
+	s.t.Helper()
 	response, err := s.http.Do(r)
 	if err != nil {
 		return answer{}, err
@@ -85,7 +92,7 @@ func (s *sim) request(method, path, authorization, contentType string, body io.R
 	a := answer{status: response.StatusCode, header: response.Header, text: string(text)}
 	if strings.HasPrefix(response.Header.Get("Content-Type"), "application/json") {
 		if err := json.Unmarshal(text, &a.json); err != nil {
-			s.t.Fatalf("%s %s: answer is not JSON: %v", method, path, err)
+			s.t.Fatalf("%s %s: answer is not JSON: %v", r.Method, r.URL.Path, err)
 		}
 	}
 	return a, nil
@@ -217,8 +224,53 @@ func column(a answer, list, member string) []any {
 	return values
 }
 
+// as lets a user consent and returns what the Authorization header has to hold.
+func (s *sim) as(user int64, scope string) string {
+	s.t.Helper()
+	form := consentForm(makesim.OAuthClientID, scope)
+	form.Set("user", strconv.FormatInt(user, 10))
+	code := location(s.t, s.form("/oauth/v2/authorize", form)).Query().Get("code")
+	return "Bearer " + text(s.form("/oauth/v2/token", exchangeForm(makesim.OAuthClientID, code)), "access_token")
+}
+
+// refusal is a request and the error that it must meet.
+type refusal struct {
+	method, path, authorization, body string
+	status                            int
+	code, says                        string
+}
+
+func (s *sim) refuses(refusals map[string]refusal) {
+	s.t.Helper()
+	for name, r := range refusals {
+		a := s.send(r.method, "/api/v2"+r.path, r.authorization, r.body)
+		if code, _ := a.json["code"].(string); a.status != r.status || code != r.code || !strings.Contains(a.text, r.says) {
+			s.t.Errorf("%s: %s %s: got %d %s", name, r.method, r.path, a.status, a.text)
+		}
+	}
+}
+
+// monitor is the user with the role Team Monitoring in team 7.
+const monitor int64 = 1003
+
 const (
 	root   = "Token " + makesim.RootToken
 	reader = "Token " + makesim.ReaderToken
 	other  = "Token " + makesim.OtherToken
 )
+
+// newRequest and do are for requests that need headers or a Host of their own.
+func (s *sim) newRequest(method, path, body string) *http.Request {
+	s.t.Helper()
+	r, err := http.NewRequestWithContext(s.t.Context(), method, s.URL+path, strings.NewReader(body))
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	r.Header.Set("Content-Type", "application/json")
+	return r
+}
+
+func (s *sim) do(r *http.Request) answer {
+	s.t.Helper()
+	return s.must(s.read(r))
+}

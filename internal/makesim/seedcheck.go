@@ -7,6 +7,7 @@ import (
 	"net/url"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/google/uuid"
 )
@@ -17,7 +18,7 @@ var (
 )
 
 func (s Seed) isZero() bool {
-	return len(s.Organizations)+len(s.Users)+len(s.APITokens)+len(s.OAuthClients)+len(s.Scenarios) == 0
+	return len(s.Organizations)+len(s.Users)+len(s.APITokens)+len(s.OAuthClients)+len(s.Scenarios)+len(s.Objects) == 0
 }
 
 // validate returns the first problem of each kind of object, naming the place.
@@ -30,13 +31,14 @@ func (s Seed) validate() error {
 	}
 	seen := unique{}
 	for _, check := range []func(unique) error{
-		s.checkOrganizations, s.checkUsers, s.checkAPITokens, s.checkOAuthClients, s.checkScenarios,
+		s.checkOrganizations, s.checkUsers, s.checkAPITokens, s.checkOAuthClients, s.checkScenarios, s.checkObjects,
 	} {
 		if err := check(seen); err != nil {
 			return err
 		}
 	}
-	return nil
+	_, err := newState(s, time.Time{})
+	return err
 }
 
 // unique remembers identifiers by kind.
@@ -85,7 +87,7 @@ func (s Seed) checkUsers(seen unique) error {
 			if !seen.has("organization id", role.ID) {
 				return fmt.Errorf("%s.id: no organization %d", at, role.ID)
 			}
-			if err := checkRole(at, role.Role, organizationRoles); err != nil {
+			if err := s.checkRole(at, role.Role, ofOrganization); err != nil {
 				return err
 			}
 		}
@@ -94,7 +96,7 @@ func (s Seed) checkUsers(seen unique) error {
 			if !seen.has("team id", role.ID) {
 				return fmt.Errorf("%s.id: no team %d", at, role.ID)
 			}
-			if err := checkRole(at, role.Role, teamRoles); err != nil {
+			if err := s.checkRole(at, role.Role, ofTeam); err != nil {
 				return err
 			}
 		}
@@ -102,9 +104,16 @@ func (s Seed) checkUsers(seen unique) error {
 	return nil
 }
 
-func checkRole(place, role string, roles map[string]int) error {
-	if _, ok := roles[role]; !ok {
-		return fmt.Errorf("%s.role: %q is none of %s", place, role, join(slices.Sorted(maps.Keys(roles))))
+// checkRole accepts the built-in roles and the custom ones that the seed has.
+func (s Seed) checkRole(place, role string, where tenant) error {
+	roles := slices.Sorted(maps.Keys(rolesIn(where)))
+	for _, custom := range s.Objects[customRoleKind] {
+		if name, ok := custom["name"].(string); ok && custom["category"] == where.category() {
+			roles = append(roles, name)
+		}
+	}
+	if !slices.Contains(roles, role) {
+		return fmt.Errorf("%s.role: %q is none of %s", place, role, join(roles))
 	}
 	return nil
 }

@@ -35,6 +35,8 @@ type Server struct {
 	signer    func() (*signer, error)
 	requests  atomic.Int64
 
+	background *background
+
 	mu    sync.Mutex // guards state
 	state state
 }
@@ -50,29 +52,58 @@ func New(o Options) (*Server, error) {
 	if o.Clock == nil {
 		o.Clock = clock.RealClock{}
 	}
+	st, err := newState(o.Seed, o.Clock.Now().UTC())
+	if err != nil {
+		return nil, fmt.Errorf("check seed: %w", err)
+	}
 	s := &Server{
 		clock:     o.Clock,
 		publicURL: strings.TrimSuffix(o.PublicURL, "/"),
 		mux:       http.NewServeMux(),
 		ledger:    &ledger{out: o.Ledger},
 		signer:    sync.OnceValues(newSigner),
-		state:     newState(o.Seed, o.Clock.Now().UTC()),
+		state:     st,
+
+		background: newBackground(),
 	}
 	s.handle()
 	return s, nil
 }
 
-// handle registers every endpoint. A new family of resources adds one line and one file.
-func (s *Server) handle() {
-	for _, routes := range [][]route{
+// families are all endpoints that are not the simulator's own. A new family adds one line and one file.
+func (s *Server) families() [][]route {
+	return [][]route{
 		s.authorizationRoutes(),
 		s.userRoutes(),
 		s.apiTokenRoutes(),
 		s.organizationRoutes(),
+		s.teamRoutes(),
+		s.privateSpaceRoutes(),
 		s.scenarioRoutes(),
 		s.executionRoutes(),
+		s.folderRoutes(),
+		s.scenarioPropertyRoutes(),
+		s.dlqRoutes(),
+		s.hookRoutes(),
+		s.deviceRoutes(),
+		s.gatewayRoutes(),
+		s.mcpRoutes(),
 		s.enumRoutes(),
-	} {
+		s.keyRoutes(),
+		s.connectionRoutes(),
+		s.credentialRequestRoutes(),
+		s.agentRoutes(),
+		s.systemRoutes(),
+		s.customPropertyRoutes(),
+		s.auditLogRoutes(),
+		s.roleRoutes(),
+		s.customRoleRoutes(),
+	}
+}
+
+// handle registers every endpoint.
+func (s *Server) handle() {
+	for _, routes := range s.families() {
 		for _, r := range routes {
 			s.mux.HandleFunc(r.pattern, s.serve(r))
 		}
@@ -110,6 +141,7 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		http.Error(w, err.Error(), http.StatusInternalServerError)
 		return
 	}
+	r = toGateway(r)
 	x := &exchange{ResponseWriter: w, number: s.requests.Add(1)}
 	x.record = RequestRecord{Method: r.Method, Remote: r.RemoteAddr, UserAgent: r.UserAgent()}
 	defer s.recordRequest(x, r.URL.Path)

@@ -12,26 +12,28 @@ type state struct {
 	organizations []*Organization
 	users         []*User // the first one is preselected on the consent page
 	clients       []*OAuthClient
-	scenarios     []*scenario
+	tables        tables            // the objects of all other families
 	tokens        map[string]*token // every token ever issued, by value
 	apiTokens     map[stamp]*token  // every API token, by what deletion goes by
 	families      int64             // consents so far
 	windows       map[int64]window  // by organization
 }
 
-func newState(seed Seed, now time.Time) state {
+// newState fails where a seeded object refers to nothing.
+func newState(seed Seed, now time.Time) (state, error) {
 	st := state{
 		knobs:     DefaultKnobs(),
+		tables:    tables{},
 		tokens:    map[string]*token{},
 		apiTokens: map[stamp]*token{},
 		windows:   map[int64]window{},
 	}
 	st.organizations = pointers(seed.Organizations)
+	for _, o := range st.organizations {
+		o.Teams = slices.Clone(o.Teams) // teams change in place
+	}
 	st.users = pointers(seed.Users)
 	st.clients = pointers(seed.OAuthClients)
-	for _, sc := range seed.Scenarios {
-		st.scenarios = append(st.scenarios, &scenario{Scenario: sc, created: now})
-	}
 	for _, seeded := range seed.APITokens {
 		user := st.user(seeded.UserID)
 		scopes := slices.Clone(seeded.Scopes)
@@ -40,7 +42,7 @@ func newState(seed Seed, now time.Time) state {
 		}
 		st.addAPIToken(&token{value: seeded.Value, user: user, scopes: scopes, label: seeded.Label, created: now})
 	}
-	return st
+	return st, st.seedObjects(seed, now)
 }
 
 // stamp names an API token of a user.
