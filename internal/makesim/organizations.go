@@ -48,7 +48,7 @@ func (c *call) organization(o *Organization) object {
 		"isPaused": false, "countryId": 56, "timezoneId": 113, "deleted": false,
 		"license": object{
 			"apiLimit": plans[o.Plan], "operations": 800_000, "transfer": 4_294_967_296, "interval": 1, "users": 100,
-			"apps": []string{}, "dslimit": 100, "fslimit": 1000, "iolimit": 1000, "dsslimit": 1000, "fulltext": true,
+			"apps": []string{}, "dslimit": maxDataStores, "fslimit": 1000, "iolimit": 1000, "dsslimit": maxDataStoresMB, "fulltext": true,
 		},
 		"features": object{}, "zone": cmp.Or(o.Zone, c.r.Host), "teams": teams, "privateSpaces": []object{},
 	}

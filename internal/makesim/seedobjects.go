@@ -13,6 +13,9 @@ func resources() []resource {
 	return []resource{
 		customRoleResource(),
 		keyResource(),
+		dataStructureResource(),
+		dataStoreResource(),
+		recordResource(),
 	}
 }
 

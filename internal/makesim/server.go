@@ -77,6 +77,8 @@ func (s *Server) handle() {
 		s.executionRoutes(),
 		s.enumRoutes(),
 		s.keyRoutes(),
+		s.dataStructureRoutes(),
+		s.dataStoreRoutes(),
 	} {
 		for _, r := range routes {
 			s.mux.HandleFunc(r.pattern, s.serve(r))
