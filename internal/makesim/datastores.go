@@ -52,9 +52,7 @@ func (s *Server) dataStoreRoutes() []route {
 }
 
 func freshDataStore(st *state, _ *call, store object) error {
-	if store["datastructureId"] == nil {
-		store["datastructureId"] = nil // answers have it, null without a structure
-	}
+	complete(store, object{"datastructureId": nil})
 	if err := st.checkStructure(store, store); err != nil {
 		return err
 	}

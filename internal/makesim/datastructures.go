@@ -34,12 +34,7 @@ func (s *Server) dataStructureRoutes() []route {
 }
 
 func freshDataStructure(_ *state, _ *call, structure object) error {
-	if structure["strict"] == nil {
-		structure["strict"] = false
-	}
-	if structure["spec"] == nil {
-		structure["spec"] = []any{}
-	}
+	complete(structure, object{"strict": false, "spec": []any{}})
 	return completeSpec("spec", structure["spec"])
 }
 

@@ -16,6 +16,9 @@ func resources() []resource {
 		dataStructureResource(),
 		dataStoreResource(),
 		recordResource(),
+		functionResource(),
+		templateResource(),
+		publicTemplateResource(),
 	}
 }
 

@@ -79,6 +79,8 @@ func (s *Server) handle() {
 		s.keyRoutes(),
 		s.dataStructureRoutes(),
 		s.dataStoreRoutes(),
+		s.functionRoutes(),
+		s.templateRoutes(),
 	} {
 		for _, r := range routes {
 			s.mux.HandleFunc(r.pattern, s.serve(r))

@@ -30,11 +30,7 @@ func completeSpec(place string, spec any) error {
 			types := slices.Sorted(maps.Keys(structureTypes))
 			return badRequest(fmt.Sprintf("Invalid value of parameter '%s.type': one of %s expected.", at, join(types)))
 		}
-		for member, absent := range map[string]any{"label": f["name"], "default": nil, "required": false} {
-			if f[member] == nil {
-				f[member] = absent
-			}
-		}
+		complete(f, object{"label": f["name"], "default": nil, "required": false})
 		if err := completeSpec(at+".spec", f["spec"]); err != nil {
 			return err
 		}
