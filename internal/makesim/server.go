@@ -81,6 +81,7 @@ func (s *Server) handle() {
 		s.dataStoreRoutes(),
 		s.functionRoutes(),
 		s.templateRoutes(),
+		s.sdkRoutes(),
 	} {
 		for _, r := range routes {
 			s.mux.HandleFunc(r.pattern, s.serve(r))

@@ -1,6 +1,7 @@
 package makesim
 
 import (
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"maps"
@@ -57,7 +58,7 @@ func checkRecord(place string, spec []any, strict bool, record object) []string 
 }
 
 func checkMember(place string, f object, strict bool, value any) []string {
-	wanted := structureTypes[fmt.Sprint(f["type"])]
+	wanted := cmp.Or(structureTypes[fmt.Sprint(f["type"])], anything)
 	nested, _ := f["spec"].([]any)
 	switch {
 	case value == nil && f["required"] == true:
