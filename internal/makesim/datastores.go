@@ -8,12 +8,6 @@ import (
 
 const dataStoreKind = "dataStores"
 
-// What the plan allows an organization; the members dslimit and dsslimit of its license.
-const (
-	maxDataStores   = 100
-	maxDataStoresMB = 1000
-)
-
 const megabyte = 1 << 20
 
 // dataStoreResource is a data store of a team. Its row holds the size in bytes, as text.
@@ -56,8 +50,7 @@ func freshDataStore(st *state, _ *call, store object) error {
 	if err := st.checkStructure(store, store); err != nil {
 		return err
 	}
-	stores, _ := st.dataStoresBeside(store)
-	if stores >= maxDataStores {
+	if plan, stores, _ := st.dataStoresBeside(store); stores >= plan.DSLimit {
 		return limitExceeded("data stores")
 	}
 	return st.resize(store, store)
@@ -101,7 +94,7 @@ func (st *state) resize(store, changes object) error {
 	if size*megabyte < sizeOfAll(st.recordsOf(store)) {
 		return invalidInput("The data store holds more than that.")
 	}
-	if _, others := st.dataStoresBeside(store); others+size*megabyte > maxDataStoresMB*megabyte {
+	if plan, _, others := st.dataStoresBeside(store); others+size*megabyte > plan.DSSLimit {
 		return limitExceeded("space for data stores")
 	}
 	delete(changes, "maxSizeMB")
@@ -109,8 +102,9 @@ func (st *state) resize(store, changes object) error {
 	return nil
 }
 
-// dataStoresBeside counts the other data stores of the store's organization and adds up what they may hold.
-func (st *state) dataStoresBeside(store object) (stores int, bytes int64) {
+// dataStoresBeside counts the other data stores of the store's organization and adds up what they may hold. It
+// returns what the plan allows, too.
+func (st *state) dataStoresBeside(store object) (plan license, stores int, bytes int64) {
 	mine, _ := st.team(integer(store["teamId"]))
 	for _, row := range st.tables.of(dataStoreKind).Rows {
 		if of, _ := st.team(integer(row["teamId"])); of == mine && row["id"] != store["id"] {
@@ -118,7 +112,7 @@ func (st *state) dataStoresBeside(store object) (stores int, bytes int64) {
 			bytes += maxSizeOf(row)
 		}
 	}
-	return stores, bytes
+	return licenseOf(mine), stores, bytes
 }
 
 func maxSizeOf(store object) int64 {

@@ -55,8 +55,8 @@ func TestDataStoreRefusals(t *testing.T) {
 		"half a megabyte":       {post, stores, root, `{"teamId":7,"name":"a","maxSizeMB":0.5}`, 400, "SC400", "parameter 'maxSizeMB'"},
 		"no such structure":     {post, stores, root, `{"teamId":7,"name":"a","maxSizeMB":1,"datastructureId":9}`, 400, "IM005", "data structure 9"},
 		"another team's":        {post, stores, root, `{"teamId":8,"name":"a","maxSizeMB":1,"datastructureId":41}`, 400, "IM005", "data structure 41"},
-		"more than the plan":    {post, stores, root, `{"teamId":7,"name":"a","maxSizeMB":999}`, 403, "IM011", "space for data stores"},
-		"growing past the plan": {"PATCH", "/data-stores/51", root, `{"maxSizeMB":1000}`, 403, "IM011", "space for data stores"},
+		"more than the plan":    {post, stores, root, `{"teamId":7,"name":"a","maxSizeMB":499}`, 403, "IM011", "space for data stores"},
+		"growing past the plan": {"PATCH", "/data-stores/51", root, `{"maxSizeMB":500}`, 403, "IM011", "space for data stores"},
 	})
 	for i := range 98 { // beside the two of the seed
 		if a := s.send(post, "/api/v2"+stores, root, fmt.Sprintf(`{"teamId":7,"name":"s%d","maxSizeMB":1}`, i)); a.status != 200 {

@@ -44,7 +44,10 @@ func (s *Server) functionRoutes() []route {
 	}
 }
 
-func freshFunction(_ *state, c *call, function object) error {
+func freshFunction(st *state, c *call, function object) error {
+	if o, _ := st.team(integer(function["teamId"])); !licenseOf(o).CustomFunctions {
+		return featureOff("IM001", "The license of the organization does not include custom functions.")
+	}
 	complete(function, object{"description": ""})
 	function["createdByUser"] = userSummary(c.user)
 	return readParameters(function)

@@ -60,6 +60,9 @@ type Organization struct {
 	Name string `json:"name"`
 	// Plan sets the requests per minute: free, core, pro, teams or enterprise.
 	Plan string `json:"plan"`
+	// CountryID and TimezoneID are of GET /enums/countries and /enums/timezones; zero means a default.
+	CountryID  int64 `json:"countryID,omitempty"`
+	TimezoneID int64 `json:"timezoneID,omitempty"`
 	// Zone is the host in the organization's answers; empty means the Host of the request.
 	Zone  string `json:"zone,omitempty"`
 	Teams []Team `json:"teams"`
@@ -69,6 +72,11 @@ type Organization struct {
 type Team struct {
 	ID   int64  `json:"id"`
 	Name string `json:"name"`
+	// OperationsLimit is in operations and TransferLimit in bytes, both per month; nil means no limit.
+	OperationsLimit *int64 `json:"operationsLimit,omitempty"`
+	TransferLimit   *int64 `json:"transferLimit,omitempty"`
+	// ScenarioDrafts lets scenarios have drafts.
+	ScenarioDrafts bool `json:"scenarioDrafts,omitempty"`
 }
 
 // User is an account with its roles. The effective right is what scopes and roles both allow.

@@ -12,7 +12,11 @@ import (
 func resources() []resource {
 	all := []resource{
 		customRoleResource(),
+		privateSpaceResource(),
 		keyResource(),
+		connectionResource(),
+		credentialRequestResource(),
+		credentialResource(),
 		dataStructureResource(),
 		dataStoreResource(),
 		recordResource(),
@@ -64,7 +68,11 @@ func (r resource) checkSeeded(seen unique, place string, row object) error {
 
 // seedFields are what a row of a seed may have.
 func (r resource) seedFields() []field {
-	fields := slices.Concat(r.fields, r.seeded, r.changes)
+	fields := slices.Concat(r.seeded, r.fields)
+	for _, f := range r.changes {
+		f.required = false
+		fields = append(fields, f)
+	}
 	if r.uuid {
 		fields = append(fields, may("id", text))
 	} else {

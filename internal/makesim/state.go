@@ -30,6 +30,9 @@ func newState(seed Seed, now time.Time) (state, error) {
 		windows:   map[int64]window{},
 	}
 	st.organizations = pointers(seed.Organizations)
+	for _, o := range st.organizations {
+		o.Teams = slices.Clone(o.Teams) // teams change in place
+	}
 	st.users = pointers(seed.Users)
 	st.clients = pointers(seed.OAuthClients)
 	for _, sc := range seed.Scenarios {
