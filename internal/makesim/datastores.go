@@ -46,7 +46,7 @@ func (s *Server) dataStoreRoutes() []route {
 }
 
 func freshDataStore(st *state, _ *call, store object) error {
-	complete(store, object{"datastructureId": nil})
+	fill(store, object{"datastructureId": nil})
 	if err := st.checkStructure(store, store); err != nil {
 		return err
 	}

@@ -34,7 +34,7 @@ func (s *Server) dataStructureRoutes() []route {
 }
 
 func freshDataStructure(_ *state, _ *call, structure object) error {
-	complete(structure, object{"strict": false, "spec": []any{}})
+	fill(structure, object{"strict": false, "spec": []any{}})
 	return completeSpec("spec", structure["spec"])
 }
 

@@ -37,12 +37,3 @@ func hide(row object, members ...string) {
 		}
 	}
 }
-
-// complete gives members that are absent or null a value.
-func complete(row, absent object) {
-	for name, value := range absent {
-		if row[name] == nil {
-			row[name] = value
-		}
-	}
-}

@@ -48,7 +48,7 @@ func freshFunction(st *state, c *call, function object) error {
 	if o, _ := st.team(integer(function["teamId"])); !licenseOf(o).CustomFunctions {
 		return featureOff("IM001", "The license of the organization does not include custom functions.")
 	}
-	complete(function, object{"description": ""})
+	fill(function, object{"description": ""})
 	function["createdByUser"] = userSummary(c.user)
 	return readParameters(function)
 }

@@ -49,11 +49,11 @@ func freshApp(st *state, _ *call, app object) error {
 	if !appName.MatchString(name) || partOfAll(name) != nil {
 		return badRequest("Invalid value of parameter 'name': lower-case letters, digits and hyphens expected.")
 	}
-	complete(app, object{"version": int64(1)})
+	fill(app, object{"version": int64(1)})
 	if st.app(name, fmt.Sprint(app["version"])) != nil {
 		return invalidInput(fmt.Sprintf("There is an app %q.", name))
 	}
-	complete(app, object{
+	fill(app, object{
 		"description": "", "beta": false, "theme": "#000000", "language": "en", "public": app["private"] == false,
 		"approved": false, "countries": nil, "manifestVersion": 1,
 	})

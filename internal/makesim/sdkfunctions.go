@@ -11,7 +11,7 @@ func freshSDKFunction(_ *state, _ *call, function object) error {
 		sections = object{}
 		function["_sections"] = sections
 	}
-	complete(sections, object{"code": fmt.Sprintf("function %s() {\n}\n", function["name"])})
+	fill(sections, object{"code": fmt.Sprintf("function %s() {\n}\n", function["name"])})
 	readArguments(function, fmt.Sprint(sections["code"]))
 	return nil
 }

@@ -44,7 +44,7 @@ func (k sdkKind) partResource() resource {
 // absent is a fresh that completes a row.
 func absent(members object) func(*state, *call, object) error {
 	return func(_ *state, _ *call, row object) error {
-		complete(row, plain(members))
+		fill(row, plain(members))
 		return nil
 	}
 }

@@ -31,7 +31,7 @@ func completeSpec(place string, spec any) error {
 			types := slices.Sorted(maps.Keys(structureTypes))
 			return badRequest(fmt.Sprintf("Invalid value of parameter '%s.type': one of %s expected.", at, join(types)))
 		}
-		complete(f, object{"label": f["name"], "default": nil, "required": false})
+		fill(f, object{"label": f["name"], "default": nil, "required": false})
 		if err := completeSpec(at+".spec", f["spec"]); err != nil {
 			return err
 		}

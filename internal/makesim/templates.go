@@ -29,7 +29,7 @@ func templateResource() resource {
 		},
 		columns: []string{"id", "name", "teamId", "description", "usedApps", "public"},
 		fresh: func(_ *state, _ *call, template object) error {
-			complete(template, object{"description": nil, "usedApps": []any{}, "public": false})
+			fill(template, object{"description": nil, "usedApps": []any{}, "public": false})
 			return nil
 		},
 	}
@@ -47,7 +47,7 @@ func (s *Server) templateRoutes() []route {
 
 func freshPublicTemplate(_ *state, _ *call, template object) error {
 	blueprint, _ := template["blueprint"].(object)
-	complete(template, object{
+	fill(template, object{
 		"description": nil, "usedApps": []any{}, "usage": 0, "language": "en",
 		"controller": object{"name": blueprint["name"], "modules": object{}, "idSequence": 1},
 		"scheduling": object{"type": "indefinitely", "interval": 900},
