@@ -66,9 +66,9 @@ func New(o Options) (*Server, error) {
 	return s, nil
 }
 
-// handle registers every endpoint. A new family of resources adds one line and one file.
-func (s *Server) handle() {
-	for _, routes := range [][]route{
+// families are all endpoints that are not the simulator's own. A new family adds one line and one file.
+func (s *Server) families() [][]route {
+	return [][]route{
 		s.authorizationRoutes(),
 		s.userRoutes(),
 		s.apiTokenRoutes(),
@@ -81,6 +81,10 @@ func (s *Server) handle() {
 		s.keyRoutes(),
 		s.connectionRoutes(),
 		s.credentialRequestRoutes(),
+		s.agentRoutes(),
+		s.systemRoutes(),
+		s.customPropertyRoutes(),
+		s.auditLogRoutes(),
 		s.roleRoutes(),
 		s.customRoleRoutes(),
 		s.dataStructureRoutes(),
@@ -88,7 +92,12 @@ func (s *Server) handle() {
 		s.functionRoutes(),
 		s.templateRoutes(),
 		s.sdkRoutes(),
-	} {
+	}
+}
+
+// handle registers every endpoint.
+func (s *Server) handle() {
+	for _, routes := range s.families() {
 		for _, r := range routes {
 			s.mux.HandleFunc(r.pattern, s.serve(r))
 		}
