@@ -8,7 +8,7 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
-	sdk "github.com/modelcontextprotocol/go-sdk/mcp"
+	"github.com/modelcontextprotocol/go-sdk/mcp"
 	testclock "k8s.io/utils/clock/testing"
 
 	"github.com/makeops/make-operator/internal/makesim"
@@ -27,13 +27,13 @@ func (b bearer) RoundTrip(r *http.Request) (*http.Response, error) {
 }
 
 // mcp connects the official client; an empty token sends none.
-func (s *sim) mcp(path, token string) (*sdk.ClientSession, error) {
+func (s *sim) mcp(path, token string) (*mcp.ClientSession, error) {
 	s.t.Helper()
 	transport := s.http.Transport
 	if token != "" {
 		transport = bearer{next: transport, token: token}
 	}
-	session, err := sdk.NewClient(&sdk.Implementation{Name: "test", Version: "1"}, nil).Connect(s.t.Context(), &sdk.StreamableClientTransport{
+	session, err := mcp.NewClient(&mcp.Implementation{Name: "test", Version: "1"}, nil).Connect(s.t.Context(), &mcp.StreamableClientTransport{
 		Endpoint: s.URL + path, HTTPClient: &http.Client{Transport: transport}, DisableStandaloneSSE: true, MaxRetries: -1,
 	}, nil)
 	if err == nil {
@@ -42,7 +42,7 @@ func (s *sim) mcp(path, token string) (*sdk.ClientSession, error) {
 	return session, err
 }
 
-func (s *sim) connect(path string) *sdk.ClientSession {
+func (s *sim) connect(path string) *mcp.ClientSession {
 	s.t.Helper()
 	session, err := s.mcp(path, makesim.RootToken)
 	if err != nil {
@@ -66,13 +66,13 @@ func (s *sim) tools(path string) []string {
 }
 
 // tool calls one and returns its first text.
-func (s *sim) tool(session *sdk.ClientSession, name string, arguments map[string]any) (said string, result *sdk.CallToolResult) {
+func (s *sim) tool(session *mcp.ClientSession, name string, arguments map[string]any) (said string, result *mcp.CallToolResult) {
 	s.t.Helper()
-	result, err := session.CallTool(s.t.Context(), &sdk.CallToolParams{Name: name, Arguments: arguments})
+	result, err := session.CallTool(s.t.Context(), &mcp.CallToolParams{Name: name, Arguments: arguments})
 	if err != nil {
 		s.t.Fatal(err)
 	}
-	content, ok := result.Content[0].(*sdk.TextContent)
+	content, ok := result.Content[0].(*mcp.TextContent)
 	if !ok {
 		s.t.Fatalf("content: %v", result.Content)
 	}
@@ -154,7 +154,7 @@ func TestMCPCall(t *testing.T) {
 		t.Errorf("busy: %s", said)
 	}
 	s.send("POST", "/api/v2/scenarios/501/stop", root, "")
-	if _, err := session.CallTool(t.Context(), &sdk.CallToolParams{Name: leadTool, Arguments: lead}); err == nil {
+	if _, err := session.CallTool(t.Context(), &mcp.CallToolParams{Name: leadTool, Arguments: lead}); err == nil {
 		t.Error("an inactive scenario is a tool")
 	}
 }
@@ -163,7 +163,7 @@ func TestMCPCallThatTakesLong(t *testing.T) {
 	clock := watchedClock{testclock.NewFakePassiveClock(noon), make(chan struct{})}
 	s := startWith(t, makesim.Options{Clock: clock})
 	s.knobs(func(k *makesim.Knobs) { k.RunSeconds = 60 })
-	session := make(chan *sdk.ClientSession, 1)
+	session := make(chan *mcp.ClientSession, 1)
 	said := make(chan string, 1)
 	go func() {
 		c, err := s.mcp("/mcp/stateless", makesim.RootToken)
@@ -172,12 +172,12 @@ func TestMCPCallThatTakesLong(t *testing.T) {
 			said <- err.Error()
 			return
 		}
-		result, err := c.CallTool(t.Context(), &sdk.CallToolParams{Name: leadTool, Arguments: lead})
+		result, err := c.CallTool(t.Context(), &mcp.CallToolParams{Name: leadTool, Arguments: lead})
 		if err != nil {
 			said <- err.Error()
 			return
 		}
-		content, _ := result.Content[0].(*sdk.TextContent)
+		content, _ := result.Content[0].(*mcp.TextContent)
 		said <- content.Text
 	}()
 	<-session

@@ -98,6 +98,11 @@ func (s *Server) families() [][]route {
 		s.auditLogRoutes(),
 		s.roleRoutes(),
 		s.customRoleRoutes(),
+		s.dataStructureRoutes(),
+		s.dataStoreRoutes(),
+		s.functionRoutes(),
+		s.templateRoutes(),
+		s.sdkRoutes(),
 	}
 }
 
