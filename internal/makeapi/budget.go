@@ -1,6 +1,7 @@
 package makeapi
 
 import (
+	"slices"
 	"sync"
 	"time"
 )
@@ -66,13 +67,16 @@ func (b *budget) take(now time.Time, p Priority) time.Duration {
 	return 0
 }
 
-// forget drops what is older than a minute.
+// forget drops what is older than a minute and, while the limit is not known, all but what tells that there are many calls.
 func (b *budget) forget(now time.Time) {
 	old := 0
 	for old < len(b.sent) && now.Sub(b.sent[old]) >= rateWindow {
 		old++
 	}
-	b.sent = append(b.sent[:0], b.sent[old:]...)
+	if b.limit == 0 {
+		old = max(old, len(b.sent)-smallestPlan)
+	}
+	b.sent = slices.Delete(b.sent, 0, old)
 }
 
 // close lets no call pass before until.

@@ -165,6 +165,20 @@ func TestContextErrorsAreVisible(t *testing.T) {
 			t.Errorf("error %v of kind %v, want %v of kind %v", err, makeapi.KindOf(err), context.Canceled, makeapi.Transient)
 		}
 	})
+	t.Run("canceled while the body comes", func(t *testing.T) {
+		begun := make(chan struct{})
+		client, zone := serve(t, func(w http.ResponseWriter, r *http.Request) {
+			answerJSON(w, http.StatusOK, `{"authUser":`)
+			_ = http.NewResponseController(w).Flush()
+			close(begun)
+			<-r.Context().Done()
+		})
+		ctx, cancel := context.WithCancel(t.Context())
+		go func() { <-begun; cancel() }()
+		if _, err := client.Zone(zone, makeapi.APIToken(apiToken)).Me(ctx); !errors.Is(err, context.Canceled) {
+			t.Errorf("error %v, want %v", err, context.Canceled)
+		}
+	})
 	t.Run("past deadline", func(t *testing.T) {
 		ctx, cancel := context.WithDeadline(t.Context(), now.AddDate(-10, 0, 0))
 		defer cancel()
