@@ -35,7 +35,6 @@ type toolRow struct {
 	} `json:"before"`
 	May    string `json:"may"`    // "", member or anybody
 	Absent string `json:"absent"` // "" or invalid
-
 }
 
 func readRows(t testing.TB) map[string]toolRow {

@@ -58,12 +58,12 @@ func TestBreaker(t *testing.T) {
 					}
 				}
 				wantHeldBack(t, z, s)
-				time.Sleep(tripTime + time.Second) // in the bubble, no time passes
+				time.Sleep(tripTime + time.Second) //nolint:forbidigo // in the bubble, it takes no time
 				if err := ask(t.Context(), z); err == nil || s.sent != tripAfter+1 {
 					t.Errorf("first look: %v after %d requests", err, s.sent)
 				}
 				wantHeldBack(t, z, s)
-				time.Sleep(tripTime + time.Second)
+				time.Sleep(tripTime + time.Second) //nolint:forbidigo // in the bubble, it takes no time
 				for range 2 {
 					if err := ask(t.Context(), z); err != nil {
 						t.Errorf("call to a zone that works again: %v", err)

@@ -101,7 +101,7 @@ func TestBuildAgreesWithSDK(t *testing.T) {
 			for _, w := range wires {
 				got = append(got, asSent(t, w))
 			}
-			if diff := cmp.Diff(comparable(t, r.Requests), comparable(t, got)); diff != "" {
+			if diff := cmp.Diff(readable(t, r.Requests), readable(t, got)); diff != "" {
 				t.Errorf("requests for %s (-SDK +built):\n%s", r.Arguments, diff)
 			}
 		})
@@ -122,8 +122,8 @@ func asSent(t *testing.T, w Wire) sent {
 	return s
 }
 
-// comparable decodes JSON bodies, in which the order of members means nothing.
-func comparable(t *testing.T, requests []sent) []map[string]any {
+// readable decodes JSON bodies, in which the order of members means nothing.
+func readable(t *testing.T, requests []sent) []map[string]any {
 	t.Helper()
 	var all []map[string]any
 	for _, s := range requests {
@@ -168,8 +168,10 @@ func TestBuildRefuses(t *testing.T) {
 		{"dot", "sdk-rpcs_get", `{"appName":".","appVersion":1,"rpcName":"x"}`, ArgumentError{"appName", "cannot be part of a path"}},
 		{"dots", "sdk-rpcs_get", `{"appName":"a","appVersion":1,"rpcName":".."}`, ArgumentError{"rpcName", "cannot be part of a path"}},
 		{"not base64", "sdk-apps_set-icon", `{"name":"a","version":1,"dataBase64":"!"}`, ArgumentError{"dataBase64", "is not base64"}},
-		{"scopes that would change the team", "connections_list", `{"teamId":1,"scopes":{"teamId":2}}`,
-			ArgumentError{"scopes", "has a member that is a parameter of the tool"}},
+		{
+			"scopes that would change the team", "connections_list", `{"teamId":1,"scopes":{"teamId":2}}`,
+			ArgumentError{"scopes", "has a member that is a parameter of the tool"},
+		},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
