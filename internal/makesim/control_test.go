@@ -85,7 +85,7 @@ func TestControlErrors(t *testing.T) {
 		"unknown part":        {"PATCH", "/_sim/knobs", `{"down":["moon"]}`, 400, `down[0]: "moon" is none of zone, authorization, hooks, mcp`},
 		"unknown TLS fault":   {"PATCH", "/_sim/knobs", `{"tlsFault":"x","tlsFaultCount":1}`, 400, `tlsFault: "x" is none of handshakeClosed`},
 		"TLS without a count": {"PATCH", "/_sim/knobs", `{"tlsFault":"oldVersion"}`, 400, "tlsFaultCount"},
-		"webhook status":      {"PATCH", "/_sim/knobs", `{"webhookWrongKeyStatus":200}`, 400, "webhookWrongKeyStatus: 200 is less than 400"},
+		"webhook status":      {"PATCH", "/_sim/knobs", `{"webhookKeyStatus":200}`, 400, "webhookKeyStatus: 200 is less than 400"},
 		"delay of nothing":    {"PUT", "/_sim/knobs", `{"faults":[{"kind":"delay","count":1}]}`, 400, "faults[0].delayMilliseconds"},
 		"no such percent":     {"PUT", "/_sim/knobs", `{"faults":[{"kind":"hang","count":1,"percent":101}]}`, 400, "faults[0].percent"},
 		"unknown credential":  {"PATCH", "/_sim/knobs?credential=00000000", `{}`, 404, "no token has this fingerprint"},

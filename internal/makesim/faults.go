@@ -25,6 +25,7 @@ func (s *Server) serveWithFaults(x *exchange, r *http.Request) {
 		panic(http.ErrAbortHandler) // how net/http closes a connection without an answer
 	case FaultHang:
 		s.recordDropped(x, shown)
+		_, _ = io.Copy(io.Discard, r.Body) // net/http notices a client that leaves after its body only
 		<-r.Context().Done()
 		panic(http.ErrAbortHandler)
 	case FaultStatusAfter, FaultResetAfter:

@@ -4,7 +4,7 @@ import "slices"
 
 // keptTokens is how many tokens are remembered, dead ones included, so that a long run stays small. Living
 // tokens are never forgotten. A forgotten one is answered like one that was never issued.
-const keptTokens = 20_000
+const keptTokens = 10_000
 
 // add makes a token known.
 func (st *state) add(t *token) {

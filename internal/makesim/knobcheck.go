@@ -63,7 +63,7 @@ func (k Knobs) validateNumbers() error {
 		{"apiTokenSeconds", k.APITokenSeconds, 0, noLimit},
 		{"apiTokenLimit", k.APITokenLimit, 0, noLimit},
 		{"freePlanLimit", k.FreePlanLimit, 0, noLimit},
-		{"webhookWrongKeyStatus", k.WebhookWrongKeyStatus, 400, 499},
+		{"webhookKeyStatus", k.WebhookKeyStatus, 400, 499},
 		{"latencyMilliseconds", k.LatencyMilliseconds, 0, noLimit},
 		{"runSeconds", k.RunSeconds, 0, noLimit},
 		{"tlsFaultCount", k.TLSFaultCount, 0, noLimit},

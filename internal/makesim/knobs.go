@@ -55,8 +55,8 @@ type Knobs struct {
 	RateLimitJSON bool `json:"rateLimitJSON"`
 	// RateLimitRetryAfter adds Retry-After to the 429 of the plan's limit.
 	RateLimitRetryAfter bool `json:"rateLimitRetryAfter"`
-	// WebhookWrongKeyStatus is what a webhook answers to a missing or wrong x-make-apikey, 400 to 499. Global.
-	WebhookWrongKeyStatus int `json:"webhookWrongKeyStatus"`
+	// WebhookKeyStatus is what a webhook answers to a missing or wrong x-make-apikey, 400 to 499. Global.
+	WebhookKeyStatus int `json:"webhookKeyStatus"`
 	// RunSeconds is how long every scenario runs on the simulator's clock; zero means as seeded.
 	RunSeconds int `json:"runSeconds"`
 
@@ -105,16 +105,16 @@ const (
 // missing scopes refused with 403.
 func DefaultKnobs() Knobs {
 	return Knobs{
-		RefreshClass:          ClassStrict,
-		RefreshGraceSeconds:   30,
-		AccessTokenSeconds:    300,
-		RefreshTokenSeconds:   180 * 24 * 3600,
-		CodeSeconds:           300,
-		TokenEncoding:         EncodingAny,
-		MissingScopeStatus:    http.StatusForbidden,
-		FreePlanLimit:         30,
-		WebhookWrongKeyStatus: http.StatusUnauthorized,
-		LatencyDistribution:   LatencyFixed,
+		RefreshClass:        ClassStrict,
+		RefreshGraceSeconds: 30,
+		AccessTokenSeconds:  300,
+		RefreshTokenSeconds: 180 * 24 * 3600,
+		CodeSeconds:         300,
+		TokenEncoding:       EncodingAny,
+		MissingScopeStatus:  http.StatusForbidden,
+		FreePlanLimit:       30,
+		WebhookKeyStatus:    http.StatusUnauthorized,
+		LatencyDistribution: LatencyFixed,
 	}
 }
 

@@ -1,6 +1,7 @@
 package makesim
 
 import (
+	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -34,24 +35,25 @@ type savedState struct {
 
 // part is a piece of the state with its name in the file.
 type part struct {
-	name  string
-	value any // a pointer to what encodes as JSON and decodes from it
+	name string
+	save any // encodes as JSON
+	load any // a pointer that decodes from that
 }
 
 // parts are everything that is kept, in the order in which it can be read: tokens refer to users and clients.
 func (st *state) parts() []part {
 	return []part{
-		{"offset", &st.offset},
-		{"knobs", &st.knobs},
-		{"overrides", &st.overrides},
-		{"organizations", &st.organizations},
-		{"users", &st.users},
-		{"clients", &st.clients},
-		{"scenarios", &st.scenarios},
-		{"tables", &st.tables},
-		{"families", &st.families},
-		{"tokens", (*savedTokens)(st)},
-		{"signingKey", (*savedKey)(st)},
+		{"offset", st.offset, &st.offset},
+		{"knobs", st.knobs, &st.knobs},
+		{"overrides", st.overrides, &st.overrides},
+		{"organizations", st.organizations, &st.organizations},
+		{"users", st.users, &st.users},
+		{"clients", st.clients, &st.clients},
+		{"scenarios", st.scenarios, &st.scenarios},
+		{"tables", st.tables, &st.tables},
+		{"families", st.families, &st.families},
+		{"tokens", st.saveTokens(), (*savedTokens)(st)},
+		{"signingKey", st.saveKey(), (*savedKey)(st)},
 	}
 }
 
@@ -73,16 +75,20 @@ func (s *Server) persist() error {
 func (s *Server) encodeState() (int64, []byte, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	saved := savedState{Version: stateVersion, Parts: map[string]json.RawMessage{}}
-	for _, p := range s.state.parts() {
-		data, err := json.Marshal(p.value)
-		if err != nil {
+	var file bytes.Buffer // written by hand: a json.RawMessage would be checked once more, and states are long
+	fmt.Fprintf(&file, `{"version":%d,"parts":{`, stateVersion)
+	encoder := json.NewEncoder(&file)
+	for i, p := range s.state.parts() {
+		if i > 0 {
+			file.WriteByte(',')
+		}
+		fmt.Fprintf(&file, "%q:", p.name)
+		if err := encoder.Encode(p.save); err != nil {
 			return 0, nil, fmt.Errorf("encode %s: %w", p.name, err)
 		}
-		saved.Parts[p.name] = data
 	}
-	data, err := json.Marshal(saved)
-	return s.state.version, data, err
+	file.WriteString("}}\n")
+	return s.state.version, file.Bytes(), nil
 }
 
 // holds writes the file unless it is as new as version already. Whoever waits for the lock is often served
@@ -130,7 +136,7 @@ func (f *stateFile) read() (*state, error) {
 		if data == nil {
 			return nil, fmt.Errorf("read state %s: it has no %s", f.name, p.name)
 		}
-		if err := json.Unmarshal(data, p.value); err != nil {
+		if err := json.Unmarshal(data, p.load); err != nil {
 			return nil, fmt.Errorf("read state %s: %s: %w", f.name, p.name, err)
 		}
 	}

@@ -1,6 +1,7 @@
 package makesim
 
 import (
+	"bytes"
 	"cmp"
 	"encoding/json"
 	"fmt"
@@ -11,9 +12,10 @@ import (
 	"github.com/go-jose/go-jose/v4"
 )
 
-// savedTokens is the tokens and consents of a state in the form that they have in a file.
+// savedTokens reads the tokens and consents of a state from a file.
 type savedTokens state
 
+// tokensFile is their form there. References are token values.
 type tokensFile struct {
 	APITokens []tokenFile `json:"apiTokens"`
 	Grants    []grantFile `json:"grants"`
@@ -48,8 +50,7 @@ type tokenFile struct {
 	Request     *authorizeRequest `json:"request,omitempty"`
 }
 
-// MarshalJSON writes references as token values.
-func (st *savedTokens) MarshalJSON() ([]byte, error) {
+func (st *state) saveTokens() tokensFile {
 	file := tokensFile{APITokens: []tokenFile{}, Grants: []grantFile{}}
 	byAge := func(a, b *token) int {
 		return cmp.Or(a.created.Compare(b.created), cmp.Compare(a.user.ID, b.user.ID))
@@ -70,7 +71,7 @@ func (st *savedTokens) MarshalJSON() ([]byte, error) {
 		}
 		file.Grants = append(file.Grants, row)
 	}
-	return json.Marshal(file)
+	return file
 }
 
 func (t *token) file() tokenFile {
@@ -158,20 +159,20 @@ func (st *state) restore(f tokenFile, g *grant) (*token, error) {
 	return t, nil
 }
 
-// savedKey is the key that signs id_tokens in the form that it has in a file: a JWK, or null.
-type savedKey state
-
-// MarshalJSON writes the private key.
-func (st *savedKey) MarshalJSON() ([]byte, error) {
+// saveKey is the key that signs id_tokens, a JWK, or nil.
+func (st *state) saveKey() any {
 	if st.signer == nil {
-		return []byte("null"), nil
+		return nil
 	}
-	return json.Marshal(st.signer.private)
+	return st.signer.private
 }
+
+// savedKey reads it back.
+type savedKey state
 
 // UnmarshalJSON reads the private key.
 func (st *savedKey) UnmarshalJSON(data []byte) error {
-	if string(data) == "null" {
+	if bytes.Equal(bytes.TrimSpace(data), []byte("null")) {
 		return nil
 	}
 	var private jose.JSONWebKey
