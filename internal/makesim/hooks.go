@@ -192,9 +192,9 @@ func (st *state) hookURL(c *call, hook object) string {
 		host = zone
 	}
 	if _, err := netip.ParseAddr(host); err == nil || host == "localhost" {
-		return fmt.Sprintf("https://%s%s%s", zone, gatewayPrefix, hook["udid"])
+		return fmt.Sprintf("https://%s%s%s", zone, hookPrefix, hook["udid"])
 	}
-	return fmt.Sprintf("https://%s%s/%s", gatewayHost, zone, hook["udid"])
+	return fmt.Sprintf("https://hook.%s/%s", zone, hook["udid"])
 }
 
 // goneHook tells whether a hook was without a scenario for too long.
