@@ -62,7 +62,7 @@ func showFunction(st *state, _ *call, function object) {
 func (st *state) scenariosUsing(function object) []object {
 	called := regexp.MustCompile(`\b` + regexp.QuoteMeta(fmt.Sprint(function["name"])) + `\(`)
 	using := []object{}
-	for _, scenario := range st.tables.of("scenarios").where("teamId", function["teamId"]) {
+	for _, scenario := range st.tables.of(scenarioKind).where("teamId", function["teamId"]) {
 		blueprint, err := json.Marshal(scenario["_blueprint"])
 		if err == nil && called.Match(blueprint) {
 			using = append(using, object{"id": scenario["id"], "name": scenario["name"]})

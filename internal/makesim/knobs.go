@@ -34,6 +34,12 @@ type Knobs struct {
 	LatencyMilliseconds int `json:"latencyMilliseconds"`
 	// RunSeconds is how long every scenario runs on the simulator's clock; zero means as seeded.
 	RunSeconds int `json:"runSeconds"`
+	// RunFails is the error that every run ends with; empty means as seeded.
+	RunFails string `json:"runFails"`
+	// RunNeedsReadWrite asks for scenarios:read and scenarios:write, beside scenarios:run, to run a scenario.
+	RunNeedsReadWrite bool `json:"runNeedsReadWrite"`
+	// WebhookKeyStatus answers a webhook's caller whose x-make-apikey is wrong or missing, 400 to 499.
+	WebhookKeyStatus int `json:"webhookKeyStatus"`
 	// Faults are met by the next matching requests; the first fault that matches counts down.
 	Faults []Fault `json:"faults"`
 }
@@ -87,6 +93,7 @@ func DefaultKnobs() Knobs {
 		RefreshTokenSeconds: 180 * 24 * 3600,
 		CodeSeconds:         300,
 		MissingScopeStatus:  http.StatusForbidden,
+		WebhookKeyStatus:    http.StatusUnauthorized,
 	}
 }
 
@@ -120,6 +127,9 @@ func (k Knobs) validate() error {
 	}
 	if k.MissingScopeStatus != http.StatusForbidden && k.MissingScopeStatus != http.StatusUnauthorized {
 		return fmt.Errorf("missingScopeStatus: %d is neither 401 nor 403", k.MissingScopeStatus)
+	}
+	if k.WebhookKeyStatus < 400 || k.WebhookKeyStatus > 499 {
+		return fmt.Errorf("webhookKeyStatus: %d is not within 400 to 499", k.WebhookKeyStatus)
 	}
 	for _, n := range []struct {
 		name       string

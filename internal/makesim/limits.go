@@ -63,7 +63,7 @@ func (s *Server) payer(c *call) *Organization {
 	}
 	org := s.state.organization(named("organizationId"))
 	if sc := s.state.scenario(named("scenarioId")); sc != nil && org == nil {
-		org, _ = s.state.team(sc.TeamID)
+		org, _ = s.state.team(integer(sc["teamId"]))
 	}
 	if org == nil {
 		org, _ = s.state.team(named("teamId"))

@@ -54,19 +54,14 @@ func (s *Server) getOrganization(c *call) (any, error) {
 }
 
 func (st *state) organizationObject(c *call, o *Organization) object {
-	teams, active := []object{}, 0
+	teams := []object{}
 	for _, t := range o.Teams {
 		teams = append(teams, object{"id": t.ID, "name": t.Name})
-	}
-	for _, sc := range st.scenarios {
-		if of, _ := st.team(sc.TeamID); of == o && sc.Active {
-			active++
-		}
 	}
 	return object{
 		"id": o.ID, "name": o.Name, "serviceName": "default", "productName": o.Plan, "lastReset": nil, "nextReset": nil,
 		"operations": "0", "transfer": "0", "operationsExt": "0", "transferExt": "0",
-		"unusedOperations": "0", "unusedTransfer": "0", "activeScenarios": active,
+		"unusedOperations": "0", "unusedTransfer": "0", "activeScenarios": st.activeScenarios(o.Teams...),
 		"isPaused": false, "countryId": cmp.Or(o.CountryID, defaultCountry), "timezoneId": cmp.Or(o.TimezoneID, defaultTimezone),
 		"deleted": false, "license": licenseOf(o), "features": object{}, "externalId": nil,
 		"zone": cmp.Or(o.Zone, c.r.Host), "teams": teams, "privateSpaces": st.spacesOf(c.user, o.ID),

@@ -54,8 +54,3 @@ func (u *User) teamRole(o *Organization, team int64) string {
 	}
 	return ""
 }
-
-// mayRun tells whether a team role has the permission "scenario start".
-func mayRun(role string) bool {
-	return role == "Team Admin" || role == "Team Member" || role == "Team Operator"
-}

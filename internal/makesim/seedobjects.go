@@ -22,6 +22,11 @@ func resources() []resource {
 		structureResource(),
 		structureItemResource(),
 		auditLogResource(),
+		folderResource(),
+		hookResource(),
+		scenarioResource(),
+		dlqResource(),
+		deviceResource(),
 		dataStructureResource(),
 		dataStoreResource(),
 		recordResource(),
@@ -97,6 +102,11 @@ func (r resource) seedFields() []field {
 // seedObjects adds the rows of a seed, each as its tenant's first user would.
 func (st *state) seedObjects(seed Seed, now time.Time) error {
 	for _, r := range resources() {
+		if r.kind == scenarioKind {
+			if err := st.seedScenarios(seed.Scenarios, now); err != nil {
+				return err
+			}
+		}
 		for i, row := range seed.Objects[r.kind] {
 			row = plain(row)
 			c := &call{now: now, user: st.firstUser(r.tenant, integer(row[string(r.tenant)]))}

@@ -35,6 +35,8 @@ type Server struct {
 	signer    func() (*signer, error)
 	requests  atomic.Int64
 
+	background *background
+
 	mu    sync.Mutex // guards state
 	state state
 }
@@ -61,6 +63,8 @@ func New(o Options) (*Server, error) {
 		ledger:    &ledger{out: o.Ledger},
 		signer:    sync.OnceValues(newSigner),
 		state:     st,
+
+		background: newBackground(),
 	}
 	s.handle()
 	return s, nil
@@ -77,6 +81,13 @@ func (s *Server) families() [][]route {
 		s.privateSpaceRoutes(),
 		s.scenarioRoutes(),
 		s.executionRoutes(),
+		s.folderRoutes(),
+		s.scenarioPropertyRoutes(),
+		s.dlqRoutes(),
+		s.hookRoutes(),
+		s.deviceRoutes(),
+		s.gatewayRoutes(),
+		s.mcpRoutes(),
 		s.enumRoutes(),
 		s.keyRoutes(),
 		s.connectionRoutes(),
@@ -135,6 +146,7 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		http.Error(w, err.Error(), http.StatusInternalServerError)
 		return
 	}
+	r = toGateway(r)
 	x := &exchange{ResponseWriter: w, number: s.requests.Add(1)}
 	x.record = RequestRecord{Method: r.Method, Remote: r.RemoteAddr, UserAgent: r.UserAgent()}
 	defer s.recordRequest(x, r.URL.Path)

@@ -12,7 +12,6 @@ type state struct {
 	organizations []*Organization
 	users         []*User // the first one is preselected on the consent page
 	clients       []*OAuthClient
-	scenarios     []*scenario
 	tables        tables            // the objects of all other families
 	tokens        map[string]*token // every token ever issued, by value
 	apiTokens     map[stamp]*token  // every API token, by what deletion goes by
@@ -35,9 +34,6 @@ func newState(seed Seed, now time.Time) (state, error) {
 	}
 	st.users = pointers(seed.Users)
 	st.clients = pointers(seed.OAuthClients)
-	for _, sc := range seed.Scenarios {
-		st.scenarios = append(st.scenarios, &scenario{Scenario: sc, created: now})
-	}
 	for _, seeded := range seed.APITokens {
 		user := st.user(seeded.UserID)
 		scopes := slices.Clone(seeded.Scopes)

@@ -61,6 +61,13 @@ func (t *table) number() int64 {
 	return t.Last
 }
 
+// identify gives a row a number unless it has an id.
+func (t *table) identify(row object) {
+	if row["id"] == nil {
+		row["id"] = t.number()
+	}
+}
+
 // add keeps a copy of the row and returns it. Its id is in it.
 func (t *table) add(row object) object {
 	row = plain(row)

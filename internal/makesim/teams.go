@@ -63,15 +63,9 @@ func (s *Server) getTeam(c *call) (any, error) {
 }
 
 func (st *state) teamObject(o *Organization, t *Team) object {
-	active := 0
-	for _, sc := range st.scenarios {
-		if sc.TeamID == t.ID && sc.Active {
-			active++
-		}
-	}
 	shown := object{
 		"id": t.ID, "name": t.Name, "organizationId": o.ID, "scenarioDrafts": t.ScenarioDrafts, "type": "standard",
-		"operationsLimit": nil, "transferLimit": nil, "isPaused": false, "activeScenarios": active,
+		"operationsLimit": nil, "transferLimit": nil, "isPaused": false, "activeScenarios": st.activeScenarios(*t),
 		"consumedOperations": 0, "consumedTransfer": 0,
 	}
 	if t.OperationsLimit != nil {
@@ -164,7 +158,6 @@ func (s *Server) deleteTeam(c *call) (any, error) {
 // dropTeam removes a team and everything in it.
 func (st *state) dropTeam(o *Organization, id int64) {
 	st.dropObjects(ofTeam, id)
-	st.scenarios = slices.DeleteFunc(st.scenarios, func(sc *scenario) bool { return sc.TeamID == id })
 	for _, u := range st.users {
 		u.Teams = slices.DeleteFunc(slices.Clone(u.Teams), func(r TeamRole) bool { return r.ID == id })
 	}
