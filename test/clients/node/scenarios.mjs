@@ -72,6 +72,7 @@ export async function incompleteExecutions() {
         if (!incomplete) continue;
         const incompleteExecutionId = incomplete.id;
         await call('incomplete-executions_get', { incompleteExecutionId });
+        await make.incompleteExecutions.retry(incompleteExecutionId); // so that it has a log
         const log = await find('executions_list-for-incomp-exec', { incompleteExecutionId });
         await call('executions_get-for-incomp-exec', { incompleteExecutionId, executionId: log.id });
         return;
