@@ -136,7 +136,7 @@ func TestSDKParts(t *testing.T) {
 			if rows, _ := list.json[part.many].([]any); len(rows) != 2 || !strings.Contains(list.text, part.listed) || list.json["pg"] != nil {
 				t.Errorf("list: %s", list.text)
 			}
-			for _, section := range strings.Fields(part.sections) {
+			for section := range strings.FieldsSeq(part.sections) {
 				s.checkSection(apps+part.name+"/"+section, "application/jsonc", `{"a": 1 /* one */}`, `[{"a": 1}]`)
 			}
 			if part.public != "" {
