@@ -53,6 +53,16 @@
 //     403 IM002, a role that is missing 403 IM002.
 //   - A run of an inactive or busy scenario answers 422 IM016; a responsive run that takes longer than 40
 //     seconds answers its executionId only.
+//   - A member of a request body that an endpoint does not name is refused with 400 SC400, as a wrong type is.
+//   - Deletions need confirmed=true wherever Make's SDK sends it, except custom properties, which need it only
+//     while a scenario has a value for them. A smaller limit of a private space needs it below the consumption.
+//   - What the plan lacks is 402 for audit logs and analytics, 403 IM027 for custom properties, 403 IM903 for
+//     private spaces, 403 IM001 for on-premise agents and custom roles, 403 IM011 for one more than the limit.
+//     Which plan has what is in licenseOf.
+//   - The phrases of permissions, beyond the few that are documented, and which role has which of them, are in
+//     permissions.go. A role of an organization's own works like Member in teams.
+//   - A new organization is on the free plan and has one team.
+//   - An agent or connected system that does not exist is 400, as the tests of Make's SDK expect.
 //   - Requests of no particular organization, such as users/me, are paid by the user's first organization.
 //   - current-authorization says "oauth" for access tokens and leaves OpenID Connect's scopes out.
 //   - The token response names the scopes only where they differ from those asked for (RFC 6749 §5.1).

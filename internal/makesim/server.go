@@ -96,6 +96,7 @@ func (s *Server) families() [][]route {
 		s.systemRoutes(),
 		s.customPropertyRoutes(),
 		s.auditLogRoutes(),
+		s.variableRoutes(),
 		s.roleRoutes(),
 		s.customRoleRoutes(),
 		s.dataStructureRoutes(),
