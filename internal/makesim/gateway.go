@@ -30,7 +30,7 @@ const (
 
 // gatewayRoutes is what callers of a hook see. It needs no credential and spends nobody's budget.
 func (s *Server) gatewayRoutes() []route {
-	return []route{{pattern: gatewayPrefix + "{udid}", open: true, do: s.receive}}
+	return s.caughtUp([]route{{pattern: gatewayPrefix + "{udid}", open: true, do: s.receive}})
 }
 
 // toGateway gives a request to hook.<zone> the path that the gateway listens on.
