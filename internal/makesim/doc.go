@@ -94,6 +94,12 @@
 //   - current-authorization says "oauth" for access tokens and leaves OpenID Connect's scopes out.
 //   - The token response names the scopes only where they differ from those asked for (RFC 6749 §5.1).
 //   - A code that is presented twice revokes what it gave (RFC 6749 §4.1.2).
+//   - A data structure that is not strict lets records have more members; types and required members count in
+//     both. One that is gone leaves its data stores without any. A full data store answers 413 IM003.
+//   - A custom app belongs to the first organization where its maker may edit apps. A section is sent back as it
+//     was sent: as application/json where it is that, else with the content type that it was written with.
+//   - Connections and webhooks of an app are called after it: "demo", then "demo2".
+//   - A test of an app's remote procedure checks the test data and answers what the seed says, else an empty list.
 //
 // # Resets and HTTP clients
 //

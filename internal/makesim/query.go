@@ -37,7 +37,7 @@ func picked(o object, columns ...string) object {
 }
 
 // page sorts and cuts a list by pg[sortBy], pg[sortDir], pg[offset] and pg[limit], then picks columns.
-// It returns the rows and the pg member of the answer.
+// A sortBy that begins with "-" descends where the request says nothing. It returns the rows and the pg member of the answer.
 func page(rows []object, query url.Values, sortBy string, columns ...string) ([]object, object, error) {
 	limit, err := pageNumber(query, "pg[limit]", defaultLimit)
 	if err != nil {
@@ -47,8 +47,12 @@ func page(rows []object, query url.Values, sortBy string, columns ...string) ([]
 	if err != nil {
 		return nil, nil, err
 	}
+	direction := "asc"
+	if column, descends := strings.CutPrefix(sortBy, "-"); descends {
+		sortBy, direction = column, "desc"
+	}
 	sortBy = cmp.Or(query.Get("pg[sortBy]"), sortBy)
-	direction := cmp.Or(query.Get("pg[sortDir]"), "asc")
+	direction = cmp.Or(query.Get("pg[sortDir]"), direction)
 	if direction != "asc" && direction != "desc" {
 		return nil, nil, badRequest("Invalid value of parameter 'pg[sortDir]'.")
 	}

@@ -10,7 +10,7 @@ import (
 // resources are all kinds of objects that tables keep. A seed is read in this order, so what others refer to
 // comes first.
 func resources() []resource {
-	return []resource{
+	all := []resource{
 		customRoleResource(),
 		privateSpaceResource(),
 		keyResource(),
@@ -29,7 +29,18 @@ func resources() []resource {
 		scenarioResource(),
 		dlqResource(),
 		deviceResource(),
+		dataStructureResource(),
+		dataStoreResource(),
+		recordResource(),
+		functionResource(),
+		templateResource(),
+		publicTemplateResource(),
+		sdkApp().resource,
 	}
+	for _, k := range sdkParts {
+		all = append(all, k.partResource())
+	}
+	return all
 }
 
 // checkObjects checks every row like the body of a creation.

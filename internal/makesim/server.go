@@ -125,6 +125,11 @@ func (s *Server) families() [][]route {
 		s.variableRoutes(),
 		s.roleRoutes(),
 		s.customRoleRoutes(),
+		s.dataStructureRoutes(),
+		s.dataStoreRoutes(),
+		s.functionRoutes(),
+		s.templateRoutes(),
+		s.sdkRoutes(),
 	}
 }
 
