@@ -110,7 +110,7 @@ verify: ## Regenerate, lint and tidy, and fail if that leaves any file different
 
 ##@ Test
 
-.PHONY: test test-unit test-e2e bench
+.PHONY: test test-unit test-e2e bench soak
 test: test-unit test-e2e ## Run all tests: units, API validation, controllers, end to end.
 
 test-unit: $(ASSETS) ## Run the tests of every package, except those of test/e2e.
@@ -127,3 +127,6 @@ test-e2e: build node ## Run the end-to-end tests with the real programs.
 
 bench: $(ASSETS) ## Run the benchmarks.
 	@go test -run='^$$' -bench=. -benchmem ./...
+
+soak: ## Run makesim for a minute with all knobs changing at random; SOAK=10m makes it longer.
+	@go test -count=1 -timeout=1h -run='^TestSoak$$' -v ./internal/makesim -soak=$(or $(SOAK),60s)

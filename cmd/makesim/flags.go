@@ -1,6 +1,7 @@
 package main
 
 import (
+	"encoding/json"
 	"errors"
 	"flag"
 	"fmt"
@@ -15,6 +16,8 @@ type options struct {
 	tlsDir      string
 	seed        string
 	ledger      string
+	state       string
+	knobs       map[string]json.RawMessage
 	http        string
 	addressFile string
 	sans        []string
@@ -28,6 +31,8 @@ func readFlags(args []string, help io.Writer) (options, error) {
 	flags.StringVar(&o.tlsDir, "tls-dir", "makesim-tls", "`directory` for ca.pem, server.pem and their keys; a CA that is there is used again")
 	flags.StringVar(&o.seed, "seed", "", "YAML `file` with the state to start from; empty for the built-in one")
 	flags.StringVar(&o.ledger, "ledger", "", "`file` to append the ledger to, one JSON object per line; empty for none")
+	flags.StringVar(&o.state, "state", "", "`file` that keeps the state across restarts; if it exists, the simulator goes on from it; empty for none")
+	flags.Func("knob", "`name=value` of a knob, for example refreshClass=E; lists are JSON; repeatable", o.addKnob)
 	flags.StringVar(&o.http, "http", "", "loopback `address` of a plain HTTP listener; empty for none")
 	flags.StringVar(&o.addressFile, "address-file", "", "`file` that gets the URL of each listener, one per line, once they listen")
 	flags.Func("san", "host `name` or IP address to put into the server certificate; repeatable", func(name string) error {
@@ -54,6 +59,27 @@ func readFlags(args []string, help io.Writer) (options, error) {
 		return o, errors.New("--listen and --http are both empty: nothing to serve")
 	}
 	return o, o.checkHTTP()
+}
+
+// addKnob takes a value as JSON, or as a text if it is none.
+func (o *options) addKnob(pair string) error {
+	name, value, ok := strings.Cut(pair, "=")
+	if !ok || name == "" {
+		return errors.New("want name=value")
+	}
+	knob := json.RawMessage(value)
+	if !json.Valid(knob) {
+		text, err := json.Marshal(value)
+		if err != nil {
+			return err
+		}
+		knob = text
+	}
+	if o.knobs == nil {
+		o.knobs = map[string]json.RawMessage{}
+	}
+	o.knobs[name] = knob
+	return nil
 }
 
 // checkHTTP refuses tokens in plain text beyond this machine.

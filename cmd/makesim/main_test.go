@@ -6,10 +6,12 @@ import (
 	"context"
 	"crypto/tls"
 	"crypto/x509"
+	"errors"
 	"io"
 	"net"
 	"net/http"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -105,12 +107,17 @@ func TestServesAndStops(t *testing.T) {
 	}
 }
 
+// The real command is started for each mistake.
 func TestMistakesAreOneLineAndExitCode2(t *testing.T) {
 	dir := t.TempDir()
-	broken := filepath.Join(dir, "seed.yaml")
-	if err := os.WriteFile(broken, []byte("organizations:\n- {id: 1, plan: gold}\nusers: [{id: 1}]\n"), 0o600); err != nil {
-		t.Fatal(err)
+	file := func(name, content string) string {
+		path := filepath.Join(dir, name)
+		if err := os.WriteFile(path, []byte(content), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		return path
 	}
+	broken := file("seed.yaml", "organizations:\n- {id: 1, plan: gold}\nusers: [{id: 1}]\n")
 	taken, err := new(net.ListenConfig).Listen(t.Context(), "tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
@@ -120,24 +127,35 @@ func TestMistakesAreOneLineAndExitCode2(t *testing.T) {
 		args []string
 		says string
 	}{
-		"unknown flag":   {[]string{"--sed", "x"}, "-sed"},
-		"argument":       {[]string{"serve"}, `unexpected argument "serve"`},
-		"broken seed":    {[]string{"--seed", broken}, `organizations[0].plan: "gold"`},
-		"no seed":        {[]string{"--seed", filepath.Join(dir, "none")}, "open seed"},
-		"port in use":    {[]string{"--listen", taken.Addr().String(), "--tls-dir", dir}, "address already in use"},
-		"http in use":    {[]string{"--listen", "", "--http", taken.Addr().String()}, "address already in use"},
-		"http for all":   {[]string{"--http", ":8080"}, "loopback only"},
-		"http no port":   {[]string{"--http", "127.0.0.1"}, "want host:port"},
-		"nothing":        {[]string{"--listen", ""}, "nothing to serve"},
-		"strange name":   {[]string{"--san", "https://make.example"}, "neither a host name nor an IP address"},
-		"ledger nowhere": {[]string{"--ledger", filepath.Join(dir, "no", "ledger")}, "open ledger"},
-		"no TLS dir":     {[]string{"--tls-dir", filepath.Join(broken, "tls")}, "create TLS directory"},
+		"unknown flag":     {[]string{"--sed", "x"}, "-sed"},
+		"argument":         {[]string{"serve"}, `unexpected argument "serve"`},
+		"broken seed":      {[]string{"--seed", broken}, `organizations[0].plan: "gold"`},
+		"seed is no YAML":  {[]string{"--seed", file("tab.yaml", "\tx: [")}, "parse seed"},
+		"no seed":          {[]string{"--seed", filepath.Join(dir, "none")}, "open seed"},
+		"unknown knob":     {[]string{"--knob", "refreshClas=E"}, `--knob: unknown knob "refreshClas"`},
+		"ill-typed knob":   {[]string{"--knob", "codeSeconds=soon"}, "--knob: codeSeconds: a JSON string does not fit"},
+		"knob of no class": {[]string{"--knob", "refreshClass=Z"}, `refreshClass: "Z" is none of A, B, C, D, E, F`},
+		"knob, no value":   {[]string{"--knob", "refreshClass"}, "want name=value"},
+		"broken state":     {[]string{"--state", file("state", "{")}, "read state"},
+		"old state":        {[]string{"--state", file("old", `{"version":0}`)}, "it has version 0"},
+		"state nowhere":    {[]string{"--state", filepath.Join(dir, "no", "state")}, "write state"},
+		"port in use":      {[]string{"--listen", taken.Addr().String(), "--tls-dir", dir}, "address already in use"},
+		"http in use":      {[]string{"--listen", "", "--http", taken.Addr().String()}, "address already in use"},
+		"http for all":     {[]string{"--http", ":8080"}, "loopback only"},
+		"http no port":     {[]string{"--http", "127.0.0.1"}, "want host:port"},
+		"nothing":          {[]string{"--listen", ""}, "nothing to serve"},
+		"strange name":     {[]string{"--san", "https://make.example"}, "neither a host name nor an IP address"},
+		"ledger nowhere":   {[]string{"--ledger", filepath.Join(dir, "no", "ledger")}, "open ledger"},
+		"no ledger":        {[]string{"--ledger", file("ledger", "hello\n")}, "not a ledger"},
+		"no TLS dir":       {[]string{"--tls-dir", filepath.Join(broken, "tls")}, "create TLS directory"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			var stdout, stderr bytes.Buffer
-			code := run(t.Context(), test.args, &stdout, &stderr)
-			if code != 2 || strings.Count(stderr.String(), "\n") != 1 || !strings.Contains(stderr.String(), test.says) || stdout.Len() > 0 {
-				t.Errorf("exit code %d, %q, %q", code, stderr.String(), stdout.String())
+			cmd := command(t, test.args...)
+			cmd.Stdout, cmd.Stderr = &stdout, &stderr
+			exit, ok := errors.AsType[*exec.ExitError](cmd.Run())
+			if !ok || exit.ExitCode() != 2 || strings.Count(stderr.String(), "\n") != 1 || !strings.Contains(stderr.String(), test.says) || stdout.Len() > 0 {
+				t.Errorf("%v, %q, %q", exit, stderr.String(), stdout.String())
 			}
 		})
 	}
@@ -146,7 +164,7 @@ func TestMistakesAreOneLineAndExitCode2(t *testing.T) {
 func TestHelp(t *testing.T) {
 	var stdout, stderr bytes.Buffer
 	code := run(t.Context(), []string{"--help"}, &stdout, &stderr)
-	for _, flag := range []string{"-listen", "-tls-dir", "-seed", "-ledger", "-http", "-san", "-address-file"} {
+	for _, flag := range []string{"-listen", "-tls-dir", "-seed", "-ledger", "-http", "-san", "-address-file", "-state", "-knob"} {
 		if !strings.Contains(stdout.String(), flag) {
 			t.Errorf("help does not name %s", flag)
 		}

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"crypto/tls"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -22,6 +23,7 @@ const stopGrace = 5 * time.Second
 
 // service is a simulator with its listeners open.
 type service struct {
+	sim       *makesim.Server
 	http      *http.Server
 	listeners []listener
 	ledger    io.Closer
@@ -34,6 +36,9 @@ type listener struct {
 	ca  string // file, empty for plain HTTP
 }
 
+// ledgerMemory is how many entries of the ledger stay in memory; a ledger file has all.
+const ledgerMemory = 100_000
+
 // listen opens everything that can fail before it announces anything.
 func listen(ctx context.Context, o options) (*service, error) {
 	seed, err := readSeed(o.seed)
@@ -41,23 +46,41 @@ func listen(ctx context.Context, o options) (*service, error) {
 		return nil, err
 	}
 	s := &service{}
-	sim := makesim.Options{Seed: seed}
+	sim := makesim.Options{Seed: seed, StateFile: o.state, LedgerLimit: ledgerMemory}
 	if o.ledger != "" {
-		file, err := os.OpenFile(o.ledger, os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
+		file, err := makesim.OpenLedger(o.ledger)
 		if err != nil {
-			return nil, fmt.Errorf("open ledger: %w", err)
+			return nil, err
 		}
 		sim.Ledger, s.ledger = file, file
 	}
-	handler, err := makesim.New(sim)
-	if err != nil {
+	if s.sim, err = makesim.New(sim); err != nil {
 		return nil, errors.Join(err, s.close())
 	}
-	s.http = &http.Server{Handler: handler, ReadHeaderTimeout: 10 * time.Second, ErrorLog: slog.NewLogLogger(slog.DiscardHandler, 0)}
+	if err := setKnobs(s.sim, o.knobs); err != nil {
+		return nil, errors.Join(err, s.close())
+	}
+	s.http = &http.Server{Handler: s.sim, ReadHeaderTimeout: 10 * time.Second, ErrorLog: slog.NewLogLogger(slog.DiscardHandler, 0)}
 	if err := s.open(ctx, o); err != nil {
 		return nil, errors.Join(err, s.close())
 	}
 	return s, nil
+}
+
+// setKnobs applies flags on top of the defaults, or of what the state file holds.
+func setKnobs(sim *makesim.Server, flags map[string]json.RawMessage) error {
+	if len(flags) == 0 {
+		return nil
+	}
+	changes, err := json.Marshal(flags)
+	if err != nil {
+		return fmt.Errorf("--knob: %w", err)
+	}
+	k, err := makesim.ParseKnobs(sim.Knobs(), changes)
+	if err != nil {
+		return fmt.Errorf("--knob: %w", err)
+	}
+	return sim.SetKnobs(k)
 }
 
 func readSeed(name string) (makesim.Seed, error) {
@@ -78,7 +101,7 @@ func readSeed(name string) (makesim.Seed, error) {
 
 func (s *service) open(ctx context.Context, o options) error {
 	if o.listen != "" {
-		l, err := listenTLS(ctx, o)
+		l, err := s.listenTLS(ctx, o)
 		if err != nil {
 			return err
 		}
@@ -94,7 +117,7 @@ func (s *service) open(ctx context.Context, o options) error {
 	return s.writeAddresses(o.addressFile)
 }
 
-func listenTLS(ctx context.Context, o options) (listener, error) {
+func (s *service) listenTLS(ctx context.Context, o options) (listener, error) {
 	authority, err := makesim.LoadAuthority(o.tlsDir)
 	if err != nil {
 		return listener{}, err
@@ -114,9 +137,8 @@ func listenTLS(ctx context.Context, o options) (listener, error) {
 	if err != nil {
 		return listener{}, fmt.Errorf("listen for HTTPS: %w", err)
 	}
-	config := &tls.Config{Certificates: []tls.Certificate{pair}, MinVersion: tls.VersionTLS12, NextProtos: []string{"h2", "http/1.1"}}
 	return listener{
-		Listener: tls.NewListener(l, config), url: "https://" + l.Addr().String(), ca: filepath.Join(o.tlsDir, "ca.pem"),
+		Listener: tls.NewListener(l, s.sim.TLSConfig(authority, pair, names...)), url: "https://" + l.Addr().String(), ca: filepath.Join(o.tlsDir, "ca.pem"),
 	}, nil
 }
 

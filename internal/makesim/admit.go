@@ -1,6 +1,7 @@
 package makesim
 
 import (
+	"slices"
 	"strings"
 )
 
@@ -14,10 +15,20 @@ func (s *Server) admit(c *call, rt route) error {
 			return err
 		}
 	}
-	if len(without(rt.scopes, c.token.scopes)) > 0 {
-		return accessDenied(s.state.knobs.MissingScopeStatus)
+	k := s.knobsOf(c.token)
+	if len(without(k.needed(rt.scopes), c.token.scopes)) > 0 {
+		return accessDenied(k.MissingScopeStatus)
 	}
 	return nil
+}
+
+// needed are the scopes that a route asks for. Which ones a run needs is a knob, because Make's own documents
+// differ.
+func (k Knobs) needed(scopes []string) []string {
+	if k.RunNeedsReadWrite && slices.Contains(scopes, "scenarios:run") {
+		return []string{"scenarios:read", "scenarios:write", "scenarios:run"}
+	}
+	return scopes
 }
 
 // authenticate finds the token of the Authorization header. "Token" takes API tokens only and "Bearer"
@@ -44,8 +55,12 @@ func (s *Server) present(c *call, value string, taken func(TokenKind) bool) erro
 	if state != StateAlive {
 		return unauthorized()
 	}
-	if t.sibling != nil {
+	if t.sibling != nil && !t.sibling.used {
 		t.sibling.used = true
+		s.touch()
+	}
+	if t.grant != nil {
+		t.grant.lastUsed = c.now
 	}
 	c.token, c.user = t, t.user
 	return nil
@@ -56,11 +71,20 @@ func takes(scheme string, kind TokenKind) bool {
 		strings.EqualFold(scheme, "Bearer") && kind == KindAccessToken
 }
 
+// stateOf is a token's state now. A token of a client that a knob revoked counts as revoked.
+func (s *Server) stateOf(t *token) TokenState {
+	if t.grant != nil && slices.Contains(s.state.knobs.RevokedClients, t.grant.client.ID) {
+		return StateRevoked
+	}
+	return t.stateAt(s.now())
+}
+
 // see returns a token's state and notes its expiry in the ledger the first time.
 func (s *Server) see(t *token, number int64) TokenState {
-	state := t.stateAt(s.now())
+	state := s.stateOf(t)
 	if state == StateExpired && !t.expiryNoted {
 		t.expiryNoted = true
+		s.touch()
 		s.recordToken(number, t.record(TokenExpired))
 	}
 	return state

@@ -38,7 +38,7 @@ func NewAuthority() (*Authority, error) {
 	if err != nil {
 		return nil, fmt.Errorf("generate CA key: %w", err)
 	}
-	template, err := certificate("makesim CA", 10*365*24*time.Hour)
+	template, err := certificate("makesim CA", lasting(10*365*24*time.Hour))
 	if err != nil {
 		return nil, err
 	}
@@ -100,23 +100,42 @@ func (a *Authority) Pool() *x509.CertPool {
 	return pool
 }
 
-// Issue makes a server certificate for loopback, localhost and the names, which are hosts or IP addresses.
+// leafLife is how long server certificates last.
+const leafLife = 2 * 365 * 24 * time.Hour
+
+// period is when a certificate is valid.
+type period struct{ from, until time.Time }
+
+func lasting(life time.Duration) period {
+	return period{time.Now().Add(-time.Hour), time.Now().Add(life)}
+}
+
+// Issue makes a server certificate for loopback, localhost and the names, which are hosts or IP addresses. It
+// is good for hosts one level below each name too, such as hook.<zone> and www.<zone>.
 func (a *Authority) Issue(names ...string) (tls.Certificate, error) {
+	return a.issue(lasting(leafLife), withLoopback(names)...)
+}
+
+func withLoopback(names []string) []string {
+	return append([]string{"localhost", "127.0.0.1", "::1"}, names...)
+}
+
+func (a *Authority) issue(when period, names ...string) (tls.Certificate, error) {
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
 		return tls.Certificate{}, fmt.Errorf("generate server key: %w", err)
 	}
-	template, err := certificate("makesim", 2*365*24*time.Hour)
+	template, err := certificate("makesim", when)
 	if err != nil {
 		return tls.Certificate{}, err
 	}
 	template.KeyUsage = x509.KeyUsageDigitalSignature
 	template.ExtKeyUsage = []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth}
-	for _, name := range append([]string{"localhost", "127.0.0.1", "::1"}, names...) {
+	for _, name := range names {
 		if ip := net.ParseIP(name); ip != nil {
 			template.IPAddresses = append(template.IPAddresses, ip)
 		} else {
-			template.DNSNames = append(template.DNSNames, name)
+			template.DNSNames = append(template.DNSNames, name, "*."+name)
 		}
 	}
 	der, err := x509.CreateCertificate(rand.Reader, template, a.cert, key.Public(), a.key)
@@ -156,7 +175,7 @@ func writeKey(file string, key *ecdsa.PrivateKey) error {
 	return nil
 }
 
-func certificate(name string, life time.Duration) (*x509.Certificate, error) {
+func certificate(name string, when period) (*x509.Certificate, error) {
 	serial, err := rand.Int(rand.Reader, new(big.Int).Lsh(big.NewInt(1), 120))
 	if err != nil {
 		return nil, fmt.Errorf("draw serial number: %w", err)
@@ -164,7 +183,7 @@ func certificate(name string, life time.Duration) (*x509.Certificate, error) {
 	return &x509.Certificate{
 		SerialNumber: serial,
 		Subject:      pkix.Name{CommonName: name},
-		NotBefore:    time.Now().Add(-time.Hour),
-		NotAfter:     time.Now().Add(life),
+		NotBefore:    when.from,
+		NotAfter:     when.until,
 	}, nil
 }

@@ -68,6 +68,9 @@ func (s *Server) serve(rt route) http.HandlerFunc {
 			x = &exchange{ResponseWriter: w}
 		}
 		answer, err := s.answer(&call{x: x, r: r, route: rt}, rt)
+		if lost := s.persist(); lost != nil {
+			err = lost // an answer promises that what it did survives a restart
+		}
 		if later, ok := answer.(waiting); ok && err == nil {
 			answer = later(r.Context())
 		}
@@ -99,6 +102,9 @@ func (s *Server) answer(c *call, rt route) (any, error) {
 		if err := s.admit(c, rt); err != nil {
 			return nil, err
 		}
+	}
+	if c.r.Method != http.MethodGet && c.r.Method != http.MethodHead {
+		s.touch()
 	}
 	return rt.do(c)
 }

@@ -65,20 +65,22 @@ func (to callbackTo) send(ctx context.Context) error {
 		return fmt.Errorf("make callback: %w", err)
 	}
 	r.Header.Set("Content-Type", "application/json")
-	response, err := callbackClient.Do(r)
+	response, err := loopbackClient().Do(r)
 	if err != nil {
 		return fmt.Errorf("call back: %w", err)
 	}
 	return response.Body.Close() // is not read
 }
 
-// callbackClient reaches loopback only, follows no redirect and keeps no connection.
-var callbackClient = &http.Client{
-	Transport: &http.Transport{
-		DialContext:       (&net.Dialer{Control: loopbackOnly}).DialContext,
-		DisableKeepAlives: true,
-	},
-	CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
+// loopbackClient reaches loopback only, follows no redirect and keeps no connection.
+func loopbackClient() *http.Client {
+	return &http.Client{
+		Transport: &http.Transport{
+			DialContext:       (&net.Dialer{Control: loopbackOnly}).DialContext,
+			DisableKeepAlives: true,
+		},
+		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
+	}
 }
 
 // loopbackOnly judges the address that a name was resolved to.

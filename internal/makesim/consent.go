@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"crypto/sha256"
 	"encoding/base64"
-	"html/template"
 	"net/http"
 	"net/url"
 	"slices"
@@ -14,27 +13,15 @@ import (
 
 // authorizeRequest is what a client asks for, checked.
 type authorizeRequest struct {
-	client      *OAuthClient
-	redirectURI string
-	state       string
-	scopes      []string
-	challenge   string // of PKCE, empty without
-	nonce       string
-}
+	client *OAuthClient
+	state  string
 
-var consentPage = template.Must(template.New("consent").Parse(`<!doctype html>
-<html lang="en"><head><meta charset="utf-8"><title>Consent</title></head><body>
-<h1>{{.Client}} asks for access</h1>
-<p>Scopes:</p><ul>{{range .Scopes}}<li><code>{{.}}</code></li>{{else}}<li>none</li>{{end}}</ul>
-<form method="post" action="{{.Action}}">
-{{range $name, $values := .Parameters}}{{range $values}}<input type="hidden" name="{{$name}}" value="{{.}}">
-{{end}}{{end}}<p><label>Account <select name="user">
-{{range .Users}}<option value="{{.ID}}">{{.Name}} ({{.Email}})</option>
-{{end}}</select></label></p>
-<button name="decision" value="approve">Allow</button>
-<button name="decision" value="deny">Deny</button>
-</form></body></html>
-`))
+	// What the code remembers, in a state file too.
+	RedirectURI string   `json:"redirectURI"`
+	Scopes      []string `json:"scopes"`
+	Challenge   string   `json:"challenge,omitempty"` // of PKCE, empty without
+	Nonce       string   `json:"nonce,omitempty"`
+}
 
 // askConsent shows the consent page.
 func (s *Server) askConsent(c *call) (any, error) {
@@ -45,12 +32,15 @@ func (s *Server) askConsent(c *call) (any, error) {
 	}
 	var page bytes.Buffer
 	if err := consentPage.Execute(&page, map[string]any{
-		"Client": request.client.Name, "Scopes": request.scopes, "Action": authorizePath,
-		"Parameters": parameters, "Users": s.state.users,
+		"Client": request.client.Name, "Scopes": request.Scopes, "Action": authorizePath,
+		"Parameters": parameters, "Users": s.state.users, "Redirect": request.RedirectURI,
 	}); err != nil {
 		return nil, err
 	}
-	header := map[string]string{"Content-Type": "text/html; charset=utf-8", "Cache-Control": "no-store"}
+	header := map[string]string{
+		"Content-Type": "text/html; charset=utf-8", "Cache-Control": "no-store", "Referrer-Policy": "no-referrer",
+		"Content-Security-Policy": "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'",
+	}
 	return reply{status: http.StatusOK, header: header, body: page.Bytes()}, nil
 }
 
@@ -83,20 +73,23 @@ func (s *Server) decideConsent(c *call) (any, error) {
 }
 
 func (s *Server) newCode(c *call, request authorizeRequest, user *User) string {
-	scopes := request.scopes
-	if s.state.knobs.GrantedScopes != nil {
-		scopes = slices.Clone(s.state.knobs.GrantedScopes)
+	s.forgetOld()
+	k := s.knobsOfClient(request.client)
+	scopes := request.Scopes
+	if k.GrantedScopes != nil {
+		scopes = slices.Clone(k.GrantedScopes)
 	}
 	s.state.families++
-	t := &token{
+	g := &grant{family: s.state.families, client: request.client, user: user, scopes: scopes}
+	g.code = &token{
 		value: randomText(32), kind: KindCode, user: user, scopes: scopes, state: StateAlive,
-		created: c.now, expires: c.now.Add(time.Duration(s.state.knobs.CodeSeconds) * time.Second),
-		grant:   &grant{family: s.state.families, client: request.client, user: user, scopes: scopes},
-		request: &request,
+		created: c.now, expires: c.now.Add(time.Duration(k.CodeSeconds) * time.Second),
+		grant: g, request: &request,
 	}
-	s.state.tokens[t.value] = t
-	s.recordToken(c.x.number, t.record(TokenMinted))
-	return t.value
+	s.state.grants[g.family] = g
+	s.state.add(g.code)
+	s.recordToken(c.x.number, g.code.record(TokenMinted))
+	return g.code.value
 }
 
 // readAuthorize checks a request. While client and redirect URI are in doubt errors stay on the page, after
@@ -108,28 +101,30 @@ func (s *Server) readAuthorize(parameters url.Values) (authorizeRequest, error) 
 		}
 	}
 	r := authorizeRequest{
-		client:      s.state.client(parameters.Get("client_id")),
-		redirectURI: parameters.Get("redirect_uri"),
+		client:      s.knownClient(parameters.Get("client_id")),
+		RedirectURI: parameters.Get("redirect_uri"),
 		state:       parameters.Get("state"),
-		scopes:      splitScopes(parameters.Get("scope")),
-		challenge:   parameters.Get("code_challenge"),
-		nonce:       parameters.Get("nonce"),
+		Scopes:      splitScopes(parameters.Get("scope")),
+		Challenge:   parameters.Get("code_challenge"),
+		Nonce:       parameters.Get("nonce"),
 	}
 	if r.client == nil {
 		return r, pageError("The client is unknown.")
 	}
-	if !r.client.allowsRedirect(r.redirectURI) {
+	if !r.client.allowsRedirect(r.RedirectURI) {
 		return r, pageError("The redirect_uri is not registered for this client.")
 	}
 	method := parameters.Get("code_challenge_method")
 	switch {
 	case parameters.Get("response_type") != "code":
 		return r, r.refuse(unsupportedResponseType, "response_type must be code.")
-	case r.challenge == "" && (r.client.Secret == "" || method != ""):
+	case r.Challenge == "" && (r.client.Secret == "" || method != ""):
 		return r, r.refuse(invalidRequest, "code_challenge is missing.")
-	case r.challenge != "" && method != "S256":
+	case r.Challenge != "" && method != "S256":
 		return r, r.refuse(invalidRequest, "code_challenge_method must be S256.")
-	case len(unknownScopes(without(r.scopes, oidcScopes))) > 0:
+	case r.Challenge != "" && !isChallenge(r.Challenge):
+		return r, r.refuse(invalidRequest, "code_challenge is not the SHA-256 of a verifier.")
+	case len(unknownScopes(without(r.Scopes, oidcScopes))) > 0:
 		return r, r.refuse(invalidScope, "A scope is unknown.")
 	}
 	return r, nil
@@ -140,7 +135,7 @@ func (r authorizeRequest) redirect(answer url.Values) reply {
 	if r.state != "" {
 		answer.Set("state", r.state)
 	}
-	u, err := url.Parse(r.redirectURI)
+	u, err := url.Parse(r.RedirectURI)
 	if err != nil { // registered URIs parse
 		return textReply(http.StatusInternalServerError, "parse redirect_uri")
 	}
@@ -160,15 +155,21 @@ func pageError(text string) error {
 	return &replyError{textReply(http.StatusBadRequest, text)}
 }
 
+// isChallenge tells whether a text can be an S256 challenge: 32 bytes in base64url (RFC 7636 §4.2).
+func isChallenge(text string) bool {
+	sum, err := base64.RawURLEncoding.Strict().DecodeString(text)
+	return err == nil && len(sum) == sha256.Size
+}
+
 // verifies checks a PKCE verifier against the challenge. A verifier without a challenge is wrong too, else
 // an attacker could strip the challenge (RFC 9700 §2.1.1).
 func (r authorizeRequest) verifies(verifier string) bool {
-	if r.challenge == "" {
+	if r.Challenge == "" {
 		return verifier == ""
 	}
 	if len(verifier) < 43 || len(verifier) > 128 {
 		return false
 	}
 	sum := sha256.Sum256([]byte(verifier))
-	return base64.RawURLEncoding.EncodeToString(sum[:]) == r.challenge
+	return base64.RawURLEncoding.EncodeToString(sum[:]) == r.Challenge
 }

@@ -2,12 +2,12 @@ package makesim
 
 import (
 	"bytes"
+	"context"
 	"encoding/json"
 	"fmt"
 	"net/http"
 	"slices"
 	"strconv"
-	"strings"
 	"time"
 )
 
@@ -17,12 +17,9 @@ const controlPrefix = "/_sim/"
 // handleControl registers the control endpoints. They need no credential, are not in the ledger's requests
 // and meet no fault.
 func (s *Server) handleControl() {
-	for _, r := range []route{
+	routes := append(s.knobRoutes(), []route{
 		{pattern: "GET /_sim/clock", open: true, do: s.showClock},
 		{pattern: "POST /_sim/clock", open: true, do: s.moveClock},
-		{pattern: "GET /_sim/knobs", open: true, do: s.showKnobs},
-		{pattern: "PUT /_sim/knobs", open: true, do: s.replaceKnobs},
-		{pattern: "PATCH /_sim/knobs", open: true, do: s.changeKnobs},
 		{pattern: "GET /_sim/ledger", open: true, do: s.showLedger},
 		{pattern: "GET /_sim/tokens", open: true, do: s.showTokens},
 		{pattern: "GET /_sim/tokens/{fingerprint}", open: true, do: s.showToken},
@@ -30,7 +27,8 @@ func (s *Server) handleControl() {
 		{pattern: controlPrefix, open: true, do: func(c *call) (any, error) {
 			return nil, controlError(http.StatusNotFound, "no control endpoint "+c.r.Method+" "+c.r.URL.Path)
 		}},
-	} {
+	}...)
+	for _, r := range routes {
 		s.mux.HandleFunc(r.pattern, s.serve(r))
 	}
 }
@@ -42,14 +40,8 @@ func controlError(status int, text string) error {
 
 // strict decodes a control request's body: an unknown member is an error.
 func strict(body []byte, into any) error {
-	decoder := json.NewDecoder(bytes.NewReader(body))
-	decoder.DisallowUnknownFields()
-	err := decoder.Decode(into)
-	if err == nil && decoder.More() {
-		err = fmt.Errorf("more than one JSON value")
-	}
-	if err != nil {
-		return controlError(http.StatusBadRequest, strings.TrimPrefix(err.Error(), "json: "))
+	if err := decodeStrictly(body, into); err != nil {
+		return controlError(http.StatusBadRequest, err.Error())
 	}
 	return nil
 }
@@ -58,51 +50,30 @@ func (s *Server) showClock(*call) (any, error) {
 	return object{"now": s.now().Format(time.RFC3339Nano), "offsetSeconds": s.state.offset.Seconds()}, nil
 }
 
+// moveClock moves the clock from where it is, or sets its offset from the real one.
 func (s *Server) moveClock(c *call) (any, error) {
 	var body struct {
 		AdvanceSeconds *float64 `json:"advanceSeconds"`
+		OffsetSeconds  *float64 `json:"offsetSeconds"`
 	}
 	if err := strict(c.body, &body); err != nil {
 		return nil, err
 	}
-	if body.AdvanceSeconds == nil {
+	seconds := func(n float64) time.Duration { return time.Duration(n * float64(time.Second)) }
+	switch {
+	case body.AdvanceSeconds != nil && body.OffsetSeconds != nil:
+		return nil, controlError(http.StatusBadRequest, "advanceSeconds and offsetSeconds exclude each other")
+	case body.AdvanceSeconds != nil:
+		s.state.offset += seconds(*body.AdvanceSeconds)
+	case body.OffsetSeconds != nil:
+		s.state.offset = seconds(*body.OffsetSeconds)
+	default:
 		return nil, controlError(http.StatusBadRequest, "advanceSeconds is missing")
 	}
-	s.state.offset += time.Duration(*body.AdvanceSeconds * float64(time.Second))
 	return s.showClock(c)
 }
 
-func (s *Server) showKnobs(*call) (any, error) {
-	return s.state.knobs.clone(), nil // encoded after the lock is gone
-}
-
-// replaceKnobs sets what the body does not name to its default.
-func (s *Server) replaceKnobs(c *call) (any, error) {
-	return s.decodeKnobs(c, DefaultKnobs())
-}
-
-// changeKnobs keeps what the body does not name. Faults are replaced as a whole.
-func (s *Server) changeKnobs(c *call) (any, error) {
-	return s.decodeKnobs(c, s.state.knobs.clone())
-}
-
-func (s *Server) decodeKnobs(c *call, next Knobs) (any, error) {
-	faults := next.Faults
-	next.Faults = nil // decoding into a list would mix old members into new elements
-	if err := strict(c.body, &next); err != nil {
-		return nil, err
-	}
-	if next.Faults == nil {
-		next.Faults = faults
-	}
-	if err := next.validate(); err != nil {
-		return nil, controlError(http.StatusBadRequest, err.Error())
-	}
-	s.state.knobs = next
-	return s.showKnobs(c)
-}
-
-// showLedger answers lines of JSON, with ?after=SEQ only later entries.
+// showLedger answers lines of JSON, with ?after=SEQ only later entries. It does not hold up the state.
 func (s *Server) showLedger(c *call) (any, error) {
 	var after int64
 	if text := c.r.URL.Query().Get("after"); text != "" {
@@ -112,20 +83,28 @@ func (s *Server) showLedger(c *call) (any, error) {
 		}
 		after = n
 	}
+	return waiting(func(context.Context) any { return s.ledgerLines(after) }), nil
+}
+
+func (s *Server) ledgerLines(after int64) reply {
+	entries, err := s.ledger.after(after)
+	if err != nil {
+		return textReply(http.StatusInternalServerError, err.Error()+"\n")
+	}
 	var lines bytes.Buffer
 	encoder := json.NewEncoder(&lines)
-	for _, e := range s.ledger.after(after) {
+	for _, e := range entries {
 		if err := encoder.Encode(e); err != nil {
-			return nil, fmt.Errorf("encode ledger: %w", err)
+			return textReply(http.StatusInternalServerError, fmt.Sprintf("encode ledger: %v\n", err))
 		}
 	}
-	return reply{status: http.StatusOK, header: map[string]string{"Content-Type": "application/x-ndjson"}, body: lines.Bytes()}, nil
+	return reply{status: http.StatusOK, header: map[string]string{"Content-Type": "application/x-ndjson"}, body: lines.Bytes()}
 }
 
 func (s *Server) showTokens(c *call) (any, error) {
 	rows := []object{}
 	for _, t := range s.state.tokens {
-		rows = append(rows, tokenObject(t, c.now))
+		rows = append(rows, s.tokenObject(t))
 	}
 	slices.SortFunc(rows, func(a, b object) int {
 		return compare(fmt.Sprint(a["created"], a["fingerprint"]), fmt.Sprint(b["created"], b["fingerprint"]))
@@ -138,7 +117,7 @@ func (s *Server) showToken(c *call) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	return tokenObject(t, c.now), nil
+	return s.tokenObject(t), nil
 }
 
 // killToken revokes a token behind its holder's back, a refresh token with its family.
@@ -148,7 +127,7 @@ func (s *Server) killToken(c *call) (any, error) {
 		return nil, err
 	}
 	s.kill(t)
-	return tokenObject(t, c.now), nil
+	return s.tokenObject(t), nil
 }
 
 func (s *Server) kill(t *token) {
@@ -160,18 +139,17 @@ func (s *Server) kill(t *token) {
 }
 
 func (s *Server) byFingerprint(c *call) (*token, error) {
-	wanted := c.r.PathValue("fingerprint")
-	for value, t := range s.state.tokens {
-		if Fingerprint(value) == wanted {
-			return t, nil
-		}
+	t := s.state.byFingerprint(c.r.PathValue("fingerprint"))
+	if t == nil {
+		return nil, controlError(http.StatusNotFound, "no token has this fingerprint")
 	}
-	return nil, controlError(http.StatusNotFound, "no token has this fingerprint")
+	return t, nil
 }
 
-func tokenObject(t *token, now time.Time) object {
+func (s *Server) tokenObject(t *token) object {
+	state := s.stateOf(t)
 	o := object{
-		"fingerprint": Fingerprint(t.value), "kind": t.kind, "state": t.stateAt(now), "alive": t.stateAt(now) == StateAlive,
+		"fingerprint": Fingerprint(t.value), "kind": t.kind, "state": state, "alive": state == StateAlive,
 		"userID": t.user.ID, "label": t.label, "scopes": t.scopes, "created": t.created.Format(time.RFC3339Nano),
 	}
 	if !t.expires.IsZero() {
@@ -195,7 +173,7 @@ func (s *Server) TokenState(value string) TokenState {
 	if t == nil {
 		return StateUnknown
 	}
-	return t.stateAt(s.now())
+	return s.stateOf(t)
 }
 
 // RevokeToken revokes a token behind its holder's back, a refresh token with its family. It returns false

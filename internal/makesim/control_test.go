@@ -63,8 +63,8 @@ func TestControlErrors(t *testing.T) {
 		status             int
 		says               string
 	}{
-		"unknown knob":        {"PATCH", "/_sim/knobs", `{"refreshClas":"E"}`, 400, `unknown field "refreshClas"`},
-		"unknown fault knob":  {"PATCH", "/_sim/knobs", `{"faults":[{"kind":"status","stat":1}]}`, 400, `unknown field "stat"`},
+		"unknown knob":        {"PATCH", "/_sim/knobs", `{"refreshClas":"E"}`, 400, `unknown knob "refreshClas"`},
+		"unknown fault knob":  {"PATCH", "/_sim/knobs", `{"faults":[{"kind":"status","stat":1}]}`, 400, `unknown knob "stat"`},
 		"unknown class":       {"PATCH", "/_sim/knobs", `{"refreshClass":"AB"}`, 400, `refreshClass: "AB" is none of`},
 		"no life":             {"PATCH", "/_sim/knobs", `{"accessTokenSeconds":0}`, 400, "accessTokenSeconds: 0 is less than 1"},
 		"wrong status":        {"PUT", "/_sim/knobs", `{"missingScopeStatus":404}`, 400, "missingScopeStatus: 404"},
@@ -78,7 +78,21 @@ func TestControlErrors(t *testing.T) {
 		"ledger after what":   {"GET", "/_sim/ledger?after=x", "", 400, "after is not a number"},
 		"unknown token":       {"GET", "/_sim/tokens/00000000", "", 404, "no token"},
 		"unknown endpoint":    {"GET", "/_sim/nothing", "", 404, "no control endpoint"},
-		"unknown method":      {"DELETE", "/_sim/knobs", "", 404, "no control endpoint"},
+		"unknown method":      {"PUT", "/_sim/clock", "", 404, "no control endpoint"},
+		"ill-typed knob":      {"PATCH", "/_sim/knobs", `{"accessTokenSeconds":"60"}`, 400, "accessTokenSeconds: a JSON string does not fit"},
+		"ill-typed in faults": {"PATCH", "/_sim/knobs", `{"faults":[{"kind":"hang","count":"1"}]}`, 400, "faults.count: a JSON string does not fit"},
+		"unknown choice":      {"PATCH", "/_sim/knobs", `{"latencyDistribution":"normal"}`, 400, `latencyDistribution: "normal" is none of fixed, uniform, exponential`},
+		"unknown part":        {"PATCH", "/_sim/knobs", `{"down":["moon"]}`, 400, `down[0]: "moon" is none of zone, authorization, hooks, mcp`},
+		"unknown TLS fault":   {"PATCH", "/_sim/knobs", `{"tlsFault":"x","tlsFaultCount":1}`, 400, `tlsFault: "x" is none of handshakeClosed`},
+		"TLS without a count": {"PATCH", "/_sim/knobs", `{"tlsFault":"oldVersion"}`, 400, "tlsFaultCount"},
+		"webhook status":      {"PATCH", "/_sim/knobs", `{"webhookKeyStatus":200}`, 400, "webhookKeyStatus: 200 is less than 400"},
+		"delay of nothing":    {"PUT", "/_sim/knobs", `{"faults":[{"kind":"delay","count":1}]}`, 400, "faults[0].delayMilliseconds"},
+		"no such percent":     {"PUT", "/_sim/knobs", `{"faults":[{"kind":"hang","count":1,"percent":101}]}`, 400, "faults[0].percent"},
+		"unknown credential":  {"PATCH", "/_sim/knobs?credential=00000000", `{}`, 404, "no token has this fingerprint"},
+		"global only":         {"PATCH", "/_sim/knobs?credential=makesim-public", `{"down":[]}`, 400, "down: cannot be set for one credential"},
+		"unknown for one":     {"PUT", "/_sim/knobs?credential=makesim-public", `{"refreshClas":"E"}`, 400, `unknown knob "refreshClas"`},
+		"ill-typed for one":   {"PUT", "/_sim/knobs?credential=makesim-public", `{"codeSeconds":true}`, 400, "codeSeconds: a JSON bool does not fit"},
+		"clock twice":         {"POST", "/_sim/clock", `{"advanceSeconds":1,"offsetSeconds":1}`, 400, "exclude each other"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			a := s.send(test.method, test.path, "", test.body)

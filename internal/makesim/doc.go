@@ -1,5 +1,5 @@
-// Package makesim simulates Make: the zone API under /api/v2, the authorization server under /oauth/v2, and
-// a control interface under /_sim. It knows nothing of Kubernetes, of the operator or of its client: they
+// Package makesim simulates Make: the zone API under /api/v2, the authorization server under /oauth/v2, the
+// webhook gateway, the cloud MCP server under /mcp, and a control interface under /_sim. It knows nothing of Kubernetes, of the operator or of its client: they
 // speak HTTPS to it, and it keeps its own reading of Make's documentation. Where that documentation is
 // silent the behaviour is a knob (see Knobs).
 //
@@ -28,6 +28,25 @@
 // A script that has an authorize URL sends its query as the body, with decision added. Go code on a TLSServer
 // calls Approve.
 //
+// # Webhooks
+//
+// A webhook is reached at https://hook.<zone>/<udid>, by the Host of the request, and at /wh/<udid> of any host,
+// as on private instances. Answers about a hook name the second form where the zone is an IP address or
+// localhost. The zone is the organization's in the seed, or else the Host of the request.
+//
+//	curl --cacert ca.pem -H 'x-make-apikey: …' --json '{"order":1}' https://$ZONE/wh/$UDID
+//
+// The hook of an active scenario that does not run at intervals runs it, with the members of the query and of
+// the body as its inputs; others wait in the queue for the next run or for the start. A module
+// gateway:WebhookRespond in the blueprint answers.
+//
+// # Scenarios
+//
+// A blueprint is kept as it came. The simulator acts on its name, on the hook of the first module, on the mapper
+// of scenario-service:ReturnData, which is the outputs ("{{var.input.NAME}}" is that input), on
+// gateway:WebhookRespond and on metadata.scenario.dlq, which keeps runs that failed. Runs end well after no time
+// unless the seed or the knobs runSeconds and runFails say otherwise. Callbacks of runs go to loopback only.
+//
 // # Control
 //
 // Control requests need no credential, do not count against a budget, meet no fault and leave no request in
@@ -53,6 +72,24 @@
 //     403 IM002, a role that is missing 403 IM002.
 //   - A run of an inactive or busy scenario answers 422 IM016; a responsive run that takes longer than 40
 //     seconds answers its executionId only.
+//   - A member of a request body that an endpoint does not name is refused with 400 SC400, as a wrong type is.
+//   - Deletions need confirmed=true wherever Make's SDK sends it, except custom properties, which need it only
+//     while a scenario has a value for them. A smaller limit of a private space needs it below the consumption.
+//   - What the plan lacks is 402 for audit logs and analytics, 403 IM027 for custom properties, 403 IM903 for
+//     private spaces, 403 IM001 for on-premise agents and custom roles, 403 IM011 for one more than the limit.
+//     Which plan has what is in licenseOf.
+//   - The phrases of permissions, beyond the few that are documented, and which role has which of them, are in
+//     permissions.go. A role of an organization's own works like Member in teams.
+//   - A new organization is on the free plan and has one team.
+//   - An agent or connected system that does not exist is 400, as the tests of Make's SDK expect.
+//   - A blueprint that uses an app for the first time in its organization asks for confirmed=true.
+//   - A run that is stopped ends with an error. Outputs larger than maxBytes are left out.
+//   - What is in a folder that is deleted moves to the folder above.
+//   - A retry of an incomplete execution succeeds once its blueprint was changed or the scenario no longer fails.
+//   - A hook that was disabled answers 410 like one that was unused; enabling it also ends that it is unused.
+//     A wrong address answers 403, a hook that does not exist 404. The rate is counted per hook.
+//   - set-data of a hook takes the keys for x-make-apikey as apiKeys and never shows them.
+//   - A tool of the MCP server is named scenario_<id>_<words of its name>. Its requests spend no budget.
 //   - Requests of no particular organization, such as users/me, are paid by the user's first organization.
 //   - current-authorization says "oauth" for access tokens and leaves OpenID Connect's scopes out.
 //   - The token response names the scopes only where they differ from those asked for (RFC 6749 §5.1).

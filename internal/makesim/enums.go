@@ -32,8 +32,10 @@ func regions() []object {
 // zones are the hosts of Make's cloud. Source: the server list of the API's OpenAPI document.
 func zones() []object {
 	return []object{
-		{"id": int64(1), "domain": "eu1.make.com", "name": "EU1"}, {"id": int64(2), "domain": "eu2.make.com", "name": "EU2"},
-		{"id": int64(3), "domain": "us1.make.com", "name": "US1"}, {"id": int64(4), "domain": "us2.make.com", "name": "US2"},
+		{"id": int64(1), "domain": "eu1.make.com", "name": "EU1"},
+		{"id": int64(2), "domain": "eu2.make.com", "name": "EU2"},
+		{"id": int64(3), "domain": "us1.make.com", "name": "US1"},
+		{"id": int64(4), "domain": "us2.make.com", "name": "US2"},
 	}
 }
 

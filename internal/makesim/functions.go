@@ -62,7 +62,7 @@ func showFunction(st *state, _ *call, function object) {
 func (st *state) scenariosUsing(function object) []object {
 	called := regexp.MustCompile(`\b` + regexp.QuoteMeta(fmt.Sprint(function["name"])) + `\(`)
 	using := []object{}
-	for _, scenario := range st.tables.of("scenarios").where("teamId", function["teamId"]) {
+	for _, scenario := range st.tables.of(scenarioKind).where("teamId", function["teamId"]) {
 		blueprint, err := json.Marshal(scenario["_blueprint"])
 		if err == nil && called.Match(blueprint) {
 			using = append(using, object{"id": scenario["id"], "name": scenario["name"]})
@@ -133,12 +133,20 @@ func (s *Server) checkFunction(c *call) (any, error) {
 		return nil, err
 	}
 	code, _ := body["code"].(string)
+	if problem := problemOf(code); problem != "" {
+		return object{"success": false, "error": problem}, nil
+	}
+	return object{"success": true, "error": nil}, nil
+}
+
+// problemOf is what keeps code from being a function; empty if it is one.
+func problemOf(code string) string {
 	parameters, err := declaredParameters(code)
 	switch {
 	case err != nil:
-		return object{"success": false, "error": err.Error()}, nil
+		return err.Error()
 	case parameters == "":
-		return object{"success": false, "error": "no function is declared"}, nil
+		return "no function is declared"
 	}
-	return object{"success": true, "error": nil}, nil
+	return ""
 }

@@ -55,6 +55,25 @@ func TestFunctionLife(t *testing.T) {
 	}
 }
 
+func TestFunctionShowsItsScenarios(t *testing.T) {
+	s := start(t)
+	for name, formula := range map[string]string{"Greet": "{{initials(1.name)}}", "Shout": "{{myinitials(1.name)}}"} {
+		blueprint := `{"name":"` + name + `","flow":[{"id":1,"module":"util:SetVariables","version":1,"mapper":{"a":"` + formula + `"}}],"metadata":{}}`
+		body, err := json.Marshal(map[string]any{"teamId": 7, "blueprint": blueprint, "scheduling": `{"type":"on-demand"}`})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if a := s.send("POST", "/api/v2/scenarios?confirmed=true", root, string(body)); a.status != 200 {
+			t.Fatal(a.text)
+		}
+	}
+	a := s.get("/api/v2/functions/61", root)
+	scenarios, _ := at(a, "function", "scenarios").([]any)
+	if len(scenarios) != 1 || scenarios[0].(map[string]any)["name"] != "Greet" {
+		t.Errorf("scenarios: %v", scenarios)
+	}
+}
+
 func TestCheckFunction(t *testing.T) {
 	s := start(t)
 	for code, want := range map[string]bool{

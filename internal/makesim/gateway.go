@@ -16,12 +16,6 @@ import (
 	"time"
 )
 
-// The addresses of the webhook gateway. The path is the one of private instances.
-const (
-	gatewayHost   = "hook."
-	gatewayPrefix = "/wh/"
-)
-
 // The limit of the webhook gateway, counted per hook. Source: Make's help on webhooks.
 const (
 	hookWindow   = 10 * time.Second
@@ -30,18 +24,7 @@ const (
 
 // gatewayRoutes is what callers of a hook see. It needs no credential and spends nobody's budget.
 func (s *Server) gatewayRoutes() []route {
-	return []route{{pattern: gatewayPrefix + "{udid}", open: true, do: s.receive}}
-}
-
-// toGateway gives a request to hook.<zone> the path that the gateway listens on.
-func toGateway(r *http.Request) *http.Request {
-	if !strings.HasPrefix(r.Host, gatewayHost) || strings.HasPrefix(r.URL.Path, controlPrefix) {
-		return r
-	}
-	moved := r.Clone(r.Context())
-	moved.URL.Path = gatewayPrefix + strings.TrimPrefix(r.URL.Path, "/")
-	moved.URL.RawPath = ""
-	return moved
+	return s.caughtUp([]route{{pattern: hookPrefix + "{udid}", open: true, do: s.receive}})
 }
 
 // receive takes one request to a hook: it runs the scenario, or waits in the queue until somebody runs it.
@@ -50,6 +33,7 @@ func (s *Server) receive(c *call) (any, error) {
 	if len(hooks) == 0 {
 		return textReply(http.StatusNotFound, "Not Found"), nil
 	}
+	s.touch() // also for GET
 	hook := hooks[0]
 	request, inputs := c.incoming(hook)
 	answer, run := s.accept(c, hook, inputs)

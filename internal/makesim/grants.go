@@ -9,7 +9,8 @@ import (
 
 // issueTokens is the token endpoint.
 func (s *Server) issueTokens(c *call) (any, error) {
-	form, err := c.form()
+	s.forgetOld()
+	form, err := s.readForm(c)
 	if err != nil {
 		return nil, err
 	}
@@ -27,7 +28,12 @@ func (s *Server) issueTokens(c *call) (any, error) {
 // exchangeCode turns a code into tokens, once. A code that comes again revokes what it gave (RFC 6749 §4.1.2).
 func (s *Server) exchangeCode(c *call, form url.Values) (any, error) {
 	value := form.Get("code")
-	client, err := s.authenticateClient(form)
+	for _, name := range []string{"code", "redirect_uri"} {
+		if form.Get(name) == "" {
+			return nil, oauthError(invalidRequest, name+" is missing.")
+		}
+	}
+	client, err := s.authenticateClient(c, form)
 	if err != nil {
 		s.recordPresented(c, KindCode, value, OutcomeRefused)
 		return nil, err
@@ -42,7 +48,7 @@ func (s *Server) exchangeCode(c *call, form url.Values) (any, error) {
 		return nil, oauthError(invalidGrant, "The code is not valid for this client, redirect_uri and code_verifier.")
 	}
 	t.state = StateRotated
-	return s.tokenResponse(c, s.issue(c, t.grant, t.scopes, 1, nil), t)
+	return s.tokenResponse(c, s.issue(c, t.grant, t.scopes, 1, nil), t.request)
 }
 
 func (s *Server) judgeCode(c *call, t *token, client *OAuthClient, form url.Values) Outcome {
@@ -57,7 +63,7 @@ func (s *Server) judgeCode(c *call, t *token, client *OAuthClient, form url.Valu
 		return OutcomeExpired
 	case t.state == StateRevoked:
 		return OutcomeRevoked
-	case form.Get("redirect_uri") != t.request.redirectURI, !t.request.verifies(form.Get("code_verifier")):
+	case form.Get("redirect_uri") != t.request.RedirectURI, !t.request.verifies(form.Get("code_verifier")):
 		return OutcomeRefused
 	}
 	return OutcomeOK
@@ -68,13 +74,13 @@ type issued struct{ access, refresh *token }
 
 // issue makes an access token and, unless refresh is passed in or the client gets none, a refresh token.
 func (s *Server) issue(c *call, g *grant, scopes []string, generation int, refresh *token) issued {
-	k := s.state.knobs
+	k := s.knobsOfGrant(g)
 	made := func(kind TokenKind, scopes []string, seconds int) *token {
 		t := &token{
 			value: newOAuthValue(), kind: kind, user: g.user, scopes: slices.Clone(scopes), state: StateAlive, grant: g,
 			generation: generation, created: c.now, expires: c.now.Add(time.Duration(seconds) * time.Second),
 		}
-		s.state.tokens[t.value] = t
+		s.state.add(t)
 		g.tokens = append(g.tokens, t)
 		s.recordToken(c.x.number, t.record(TokenMinted))
 		return t
@@ -87,8 +93,10 @@ func (s *Server) issue(c *call, g *grant, scopes []string, generation int, refre
 	return issued{access: access, refresh: refresh}
 }
 
-// tokenResponse is the answer of RFC 6749 §5.1. It names the scopes only where they are not the asked ones.
-func (s *Server) tokenResponse(c *call, got issued, code *token) (any, error) {
+// tokenResponse is the answer of RFC 6749 §5.1. After a code exchange, asked is what the client had asked for:
+// the scopes are named only where others were granted.
+func (s *Server) tokenResponse(c *call, got issued, asked *authorizeRequest) (any, error) {
+	g := got.access.grant
 	body := object{
 		"access_token": got.access.value,
 		"token_type":   "Bearer",
@@ -97,17 +105,19 @@ func (s *Server) tokenResponse(c *call, got issued, code *token) (any, error) {
 	if got.refresh != nil {
 		body["refresh_token"] = got.refresh.value
 	}
-	if code != nil {
-		if !slices.Equal(code.scopes, code.request.scopes) {
-			body["scope"] = strings.Join(code.scopes, " ")
+	nonce := ""
+	if asked != nil {
+		nonce = asked.Nonce
+		if !slices.Equal(g.scopes, asked.Scopes) {
+			body["scope"] = strings.Join(g.scopes, " ")
 		}
-		if slices.Contains(code.scopes, "openid") {
-			idToken, err := s.idToken(c, code)
-			if err != nil {
-				return nil, err
-			}
-			body["id_token"] = idToken
+	}
+	if slices.Contains(got.access.scopes, "openid") {
+		idToken, err := s.idToken(c, s.knobsOf(got.access), g, nonce)
+		if err != nil {
+			return nil, err
 		}
+		body["id_token"] = idToken
 	}
 	r := jsonReply(200, body)
 	r.header["Cache-Control"] = "no-store"
@@ -130,13 +140,14 @@ func (s *Server) revokeToken(number int64, t *token) {
 }
 
 // revoke is RFC 7009: a token that is unknown or another client's is answered like one that was revoked.
-// A refresh token takes its family with it, an access token goes alone.
+// An access token goes alone. A refresh token takes its family with it; whether that includes the access
+// tokens is a knob.
 func (s *Server) revoke(c *call) (any, error) {
-	form, err := c.form()
+	form, err := s.readForm(c)
 	if err != nil {
 		return nil, err
 	}
-	client, err := s.authenticateClient(form)
+	client, err := s.authenticateClient(c, form)
 	if err != nil {
 		return nil, err
 	}
@@ -145,13 +156,22 @@ func (s *Server) revoke(c *call) (any, error) {
 		return nil, oauthError(invalidRequest, "token is missing.")
 	}
 	if t := s.state.tokens[value]; t != nil && t.grant != nil && t.grant.client == client {
-		if t.kind == KindRefreshToken {
-			s.revokeGrant(c.x.number, t.grant)
-		} else {
-			s.revokeToken(c.x.number, t)
-		}
+		s.revokeByClient(c, t)
 	}
 	return object{}, nil
+}
+
+func (s *Server) revokeByClient(c *call, t *token) {
+	if t.kind != KindRefreshToken {
+		s.revokeToken(c.x.number, t)
+		return
+	}
+	keepAccess := s.knobsOf(t).RevocationKeepsAccess
+	for _, member := range t.grant.tokens {
+		if member.kind == KindRefreshToken || !keepAccess {
+			s.revokeToken(c.x.number, member)
+		}
+	}
 }
 
 // recordPresented notes a refresh token or code at the token endpoint, with what was known of its successors.

@@ -50,7 +50,7 @@ func (s *Server) hookRoutes() []route {
 	list.do = s.listHooks
 	create := hooks.create("hooks:write", "hook edit")
 	create.do = s.createHook
-	return []route{
+	return s.caughtUp([]route{
 		list, create,
 		hooks.get("hooks:read", "hooks get"),
 		hooks.update("hooks:write", "hook edit"),
@@ -67,7 +67,7 @@ func (s *Server) hookRoutes() []route {
 		hooks.on("DELETE", "/incomings", "hooks:write", "hook edit", s.deleteIncomings),
 		hooks.on("GET", "/logs", "hooks:read", "hooks get", s.listHookLogs),
 		hooks.on("GET", "/logs/{logId}", "hooks:read", "hooks get", s.getHookLog),
-	}
+	})
 }
 
 // listHooks knows two filters more: assigned to a scenario or not, and usable by a certain one.
@@ -192,9 +192,9 @@ func (st *state) hookURL(c *call, hook object) string {
 		host = zone
 	}
 	if _, err := netip.ParseAddr(host); err == nil || host == "localhost" {
-		return fmt.Sprintf("https://%s%s%s", zone, gatewayPrefix, hook["udid"])
+		return fmt.Sprintf("https://%s%s%s", zone, hookPrefix, hook["udid"])
 	}
-	return fmt.Sprintf("https://%s%s/%s", gatewayHost, zone, hook["udid"])
+	return fmt.Sprintf("https://hook.%s/%s", zone, hook["udid"])
 }
 
 // goneHook tells whether a hook was without a scenario for too long.

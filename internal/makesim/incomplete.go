@@ -60,8 +60,18 @@ func freshDLQ(st *state, c *call, dlq object) error {
 	return nil
 }
 
-// keepIncomplete keeps a run that failed.
+// keepIncomplete keeps a run that failed, as long as the organization has room for it.
 func (st *state) keepIncomplete(sc object, b blueprint, e execution) {
+	home, _ := st.team(integer(sc["teamId"]))
+	kept := 0
+	for _, dlq := range st.tables.of(dlqKind).Rows {
+		if o, _ := st.team(dlqResource().ownerOf(st, dlq)); o == home {
+			kept++
+		}
+	}
+	if kept >= licenseOf(home).IOLimit {
+		return
+	}
 	row := object{
 		"scenarioId": sc["id"], "reason": e.Error.Message, "created": e.Ends.Format(timeLayout), "executionId": e.ID,
 		"_failer": b.failing().ID, "_error": e.Error.Name, "_inputs": e.Inputs,
@@ -195,11 +205,16 @@ func (s *Server) changeDLQ(c *call, dlq object) (any, error) {
 	return object{"dlq": object{"failer": dlq["_failer"], "blueprint": dlq["_blueprint"]}}, nil
 }
 
-// getDLQBundle answers the error of the module that failed and the data that went in.
+// getDLQBundle answers by module: the error of the one that failed and what came out of the first one.
 func (s *Server) getDLQBundle(_ *call, dlq object) (any, error) {
-	return object{"code": "OK", "response": object{
-		fmt.Sprint(dlq["_failer"]): object{"error": object{"type": dlq["_error"], "message": dlq["reason"]}}, "input": dlq["_inputs"],
-	}}, nil
+	var b blueprint
+	decodeRow(dlq["_blueprint"], &b)
+	bundle := object{}
+	if len(b.Flow) > 0 {
+		bundle[fmt.Sprint(b.Flow[0].ID)] = dlq["_inputs"]
+	}
+	bundle[fmt.Sprint(dlq["_failer"])] = object{"error": object{"type": dlq["_error"], "message": dlq["reason"]}}
+	return object{"code": "OK", "response": bundle}, nil
 }
 
 func (s *Server) getDLQBlueprint(_ *call, dlq object) (any, error) {

@@ -81,6 +81,9 @@ func failing(t *testing.T, times int) (*sim, []any) {
 func TestRetryFailsUntilRepaired(t *testing.T) {
 	s, ids := failing(t, 1)
 	path := fmt.Sprintf("/api/v2/dlqs/%v", ids[0])
+	if a := s.get(path+"/bundle", root); text(a, "response", "1", "email") != "a@b.example" || text(a, "response", "3", "error", "message") != "Down." {
+		t.Errorf("bundle: %s", a.text)
+	}
 	s.send("POST", path+"/retry", root, "")
 	if a := s.get(path, root); at(a, "dlq", "resolved") != false || at(a, "dlq", "attempts") != 1.0 {
 		t.Errorf("not repaired: %s", a.text)

@@ -1,6 +1,7 @@
 package makesim
 
 import (
+	"errors"
 	"fmt"
 	"net/http"
 	"slices"
@@ -8,39 +9,74 @@ import (
 )
 
 // Knobs choose between behaviours that Make does not document, and inject faults. They can be changed at
-// any time and count from the next request on.
+// any time and count from the next request on. Each can also be set for one credential alone (see
+// SetKnobsFor), except those that say that they are global.
 type Knobs struct {
 	// RefreshClass is what happens to a refresh token that is presented again.
 	RefreshClass RefreshClass `json:"refreshClass"`
 	// RefreshGraceSeconds is the window of the classes B and F.
 	RefreshGraceSeconds int `json:"refreshGraceSeconds"`
+	// LostRotations is how many of the next refreshes rotate the token and then lose the answer: the
+	// connection is closed. It counts down.
+	LostRotations int `json:"lostRotations"`
 	// AccessTokenSeconds, RefreshTokenSeconds and CodeSeconds are the lives of what is issued next.
 	AccessTokenSeconds  int `json:"accessTokenSeconds"`
 	RefreshTokenSeconds int `json:"refreshTokenSeconds"`
 	CodeSeconds         int `json:"codeSeconds"`
 	// PublicClientRefresh gives refresh tokens to public clients too.
 	PublicClientRefresh bool `json:"publicClientRefresh"`
+	// RevocationKeepsAccess leaves access tokens alive when the refresh token of their family is revoked
+	// by its client (RFC 7009 §2.1 leaves that to the server).
+	RevocationKeepsAccess bool `json:"revocationKeepsAccess"`
+	// RevokedClients are the IDs of OAuth clients that the authorization server no longer knows; none of
+	// their tokens works. Global.
+	RevokedClients []string `json:"revokedClients"`
 	// GrantedScopes, unless null, are granted at consent whatever was asked for.
 	GrantedScopes []string `json:"grantedScopes"`
+	// TokenEncoding is what bodies the token and revocation endpoints take. Global.
+	TokenEncoding TokenEncoding `json:"tokenEncoding"`
+	// IdentityClaims adds name and email to id_tokens and userinfo, which otherwise say sub only.
+	IdentityClaims bool `json:"identityClaims"`
+
+	// APITokenSeconds is the life of API tokens that are minted next; zero is without end.
+	APITokenSeconds int `json:"apiTokenSeconds"`
+	// APITokenLimit is how many living API tokens a user may have; zero is any number.
+	APITokenLimit int `json:"apiTokenLimit"`
 	// MintMissingScopes lets an API token mint scopes that it does not hold itself.
 	MintMissingScopes bool `json:"mintMissingScopes"`
 	// MissingScopeStatus is 403 or 401.
 	MissingScopeStatus int `json:"missingScopeStatus"`
+	// RunNeedsReadWrite makes a run need scenarios:read and scenarios:write beside scenarios:run.
+	RunNeedsReadWrite bool `json:"runNeedsReadWrite"`
+
+	// FreePlanLimit is the requests per minute of organizations on the free plan. Global.
+	FreePlanLimit int `json:"freePlanLimit"`
 	// RateLimitJSON makes the 429 of the plan's limit JSON instead of text.
 	RateLimitJSON bool `json:"rateLimitJSON"`
 	// RateLimitRetryAfter adds Retry-After to the 429 of the plan's limit.
 	RateLimitRetryAfter bool `json:"rateLimitRetryAfter"`
-	// LatencyMilliseconds delays each request in real time, before it is processed.
-	LatencyMilliseconds int `json:"latencyMilliseconds"`
+	// WebhookKeyStatus is what a webhook answers to a missing or wrong x-make-apikey, 400 to 499. Global.
+	WebhookKeyStatus int `json:"webhookKeyStatus"`
 	// RunSeconds is how long every scenario runs on the simulator's clock; zero means as seeded.
 	RunSeconds int `json:"runSeconds"`
-	// RunFails is the error that every run ends with; empty means as seeded.
+	// RunFails is the error that every run ends with; empty means as seeded. Global, like RunSeconds.
 	RunFails string `json:"runFails"`
-	// RunNeedsReadWrite asks for scenarios:read and scenarios:write, beside scenarios:run, to run a scenario.
-	RunNeedsReadWrite bool `json:"runNeedsReadWrite"`
-	// WebhookKeyStatus answers a webhook's caller whose x-make-apikey is wrong or missing, 400 to 499.
-	WebhookKeyStatus int `json:"webhookKeyStatus"`
-	// Faults are met by the next matching requests; the first fault that matches counts down.
+
+	// LatencyMilliseconds delays each request in real time, before it is processed; see LatencyDistribution.
+	LatencyMilliseconds int `json:"latencyMilliseconds"`
+	// LatencyDistribution says how delays scatter around LatencyMilliseconds.
+	LatencyDistribution LatencyDistribution `json:"latencyDistribution"`
+	// Seed starts the random sequence behind latency and Fault.Percent. Setting it starts anew; the same
+	// seed and the same requests give the same sequence. Global.
+	Seed uint64 `json:"seed"`
+	// Down lists parts of Make that close each connection without an answer. Global.
+	Down []Part `json:"down"`
+	// TLSFault is met by the next TLSFaultCount handshakes, whoever makes them. Connections that are open
+	// stay as they are, and so do plain HTTP listeners. Both are global.
+	TLSFault      TLSFault `json:"tlsFault"`
+	TLSFaultCount int      `json:"tlsFaultCount"`
+	// Faults are met by the next matching requests; the first fault that matches counts down. Global: a
+	// fault has a credential of its own.
 	Faults []Fault `json:"faults"`
 }
 
@@ -57,31 +93,15 @@ const (
 	ClassBuggyGrace RefreshClass = "F" // within the grace window any ancestor works, and is returned as the new one
 )
 
-// FaultKind is what happens to a request that meets a fault.
-type FaultKind string
+// TokenEncoding is the form of a request body.
+type TokenEncoding string
 
-// The kinds. A reset closes an HTTP/1.1 connection, and resets the stream of an HTTP/2 one.
+// The encodings. Make's documentation names none, and clients of both kinds exist.
 const (
-	FaultStatus      FaultKind = "status"      // answers Fault.Status, processes nothing
-	FaultResetBefore FaultKind = "resetBefore" // closes the connection, processes nothing
-	FaultResetAfter  FaultKind = "resetAfter"  // processes the request, then closes the connection unanswered
+	EncodingAny  TokenEncoding = "any"
+	EncodingForm TokenEncoding = "form"
+	EncodingJSON TokenEncoding = "json"
 )
-
-// Fault is a disturbance for a number of requests.
-type Fault struct {
-	Kind FaultKind `json:"kind"`
-	// PathPrefix and Method select requests; empty selects all.
-	PathPrefix string `json:"pathPrefix,omitempty"`
-	Method     string `json:"method,omitempty"`
-	// Credential selects by the fingerprint of the Authorization header's value; empty selects all.
-	Credential string `json:"credential,omitempty"`
-	// Count is how many requests will still meet it, at least 1.
-	Count int `json:"count"`
-	// Status is 400 to 599, for FaultStatus only.
-	Status int `json:"status,omitempty"`
-	// RetryAfterSeconds is sent as Retry-After with FaultStatus; zero sends none.
-	RetryAfterSeconds int `json:"retryAfterSeconds,omitempty"`
-}
 
 // DefaultKnobs is the suggested behaviour for each open point: strict rotation, access tokens of 300 seconds,
 // missing scopes refused with 403.
@@ -92,8 +112,11 @@ func DefaultKnobs() Knobs {
 		AccessTokenSeconds:  300,
 		RefreshTokenSeconds: 180 * 24 * 3600,
 		CodeSeconds:         300,
+		TokenEncoding:       EncodingAny,
 		MissingScopeStatus:  http.StatusForbidden,
+		FreePlanLimit:       30,
 		WebhookKeyStatus:    http.StatusUnauthorized,
+		LatencyDistribution: LatencyFixed,
 	}
 }
 
@@ -104,68 +127,45 @@ func (s *Server) Knobs() Knobs {
 	return s.state.knobs.clone()
 }
 
-// SetKnobs replaces all knobs. Start from Knobs or DefaultKnobs: a zero Knobs is refused.
+// SetKnobs replaces all knobs. Start from Knobs or DefaultKnobs: a zero Knobs is refused. What was set for
+// one credential stays.
 func (s *Server) SetKnobs(k Knobs) error {
 	if err := k.validate(); err != nil {
 		return fmt.Errorf("check knobs: %w", err)
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.state.knobs = k.clone()
+	s.setKnobs(k)
 	return nil
+}
+
+// ParseKnobs returns the knobs with the changes of a JSON object. A name that is none, or a value that does not
+// fit, is an error of one line.
+func ParseKnobs(k Knobs, changes []byte) (Knobs, error) {
+	k = k.clone()
+	faults := k.Faults
+	k.Faults = nil // decoding into a list would mix old members into new elements
+	if err := decodeStrictly(changes, &k); err != nil {
+		return k, errors.New(strings.Replace(err.Error(), "unknown field", "unknown knob", 1))
+	}
+	if k.Faults == nil {
+		k.Faults = faults
+	}
+	return k, k.validate()
+}
+
+func (s *Server) setKnobs(k Knobs) {
+	if k.Seed != s.state.knobs.Seed {
+		s.state.random = newRandom(k.Seed)
+	}
+	s.state.knobs = k.clone()
+	s.touch()
 }
 
 func (k Knobs) clone() Knobs {
 	k.Faults = slices.Clone(k.Faults)
 	k.GrantedScopes = slices.Clone(k.GrantedScopes)
+	k.RevokedClients = slices.Clone(k.RevokedClients)
+	k.Down = slices.Clone(k.Down)
 	return k
-}
-
-func (k Knobs) validate() error {
-	if !strings.Contains("ABCDEF", string(k.RefreshClass)) || len(k.RefreshClass) != 1 {
-		return fmt.Errorf("refreshClass: %q is none of A, B, C, D, E, F", k.RefreshClass)
-	}
-	if k.MissingScopeStatus != http.StatusForbidden && k.MissingScopeStatus != http.StatusUnauthorized {
-		return fmt.Errorf("missingScopeStatus: %d is neither 401 nor 403", k.MissingScopeStatus)
-	}
-	if k.WebhookKeyStatus < 400 || k.WebhookKeyStatus > 499 {
-		return fmt.Errorf("webhookKeyStatus: %d is not within 400 to 499", k.WebhookKeyStatus)
-	}
-	for _, n := range []struct {
-		name       string
-		value, min int
-	}{
-		{"refreshGraceSeconds", k.RefreshGraceSeconds, 0},
-		{"accessTokenSeconds", k.AccessTokenSeconds, 1},
-		{"refreshTokenSeconds", k.RefreshTokenSeconds, 1},
-		{"codeSeconds", k.CodeSeconds, 1},
-		{"latencyMilliseconds", k.LatencyMilliseconds, 0},
-		{"runSeconds", k.RunSeconds, 0},
-	} {
-		if n.value < n.min {
-			return fmt.Errorf("%s: %d is less than %d", n.name, n.value, n.min)
-		}
-	}
-	for i, f := range k.Faults {
-		if err := f.validate(); err != nil {
-			return fmt.Errorf("faults[%d].%w", i, err)
-		}
-	}
-	return nil
-}
-
-func (f Fault) validate() error {
-	switch {
-	case f.Kind != FaultStatus && f.Kind != FaultResetBefore && f.Kind != FaultResetAfter:
-		return fmt.Errorf("kind: %q is none of status, resetBefore, resetAfter", f.Kind)
-	case f.Count < 1:
-		return fmt.Errorf("count: %d is less than 1", f.Count)
-	case f.Kind == FaultStatus && (f.Status < 400 || f.Status > 599):
-		return fmt.Errorf("status: %d is not within 400 to 599", f.Status)
-	case f.Kind != FaultStatus && (f.Status != 0 || f.RetryAfterSeconds != 0):
-		return fmt.Errorf("kind: %s takes neither status nor retryAfterSeconds", f.Kind)
-	case f.RetryAfterSeconds < 0:
-		return fmt.Errorf("retryAfterSeconds: %d is negative", f.RetryAfterSeconds)
-	}
-	return nil
 }

@@ -1,12 +1,7 @@
 package makesim
 
 import (
-	"encoding/json"
-	"fmt"
-	"io"
 	"slices"
-	"strings"
-	"sync"
 	"time"
 )
 
@@ -39,6 +34,8 @@ type RequestRecord struct {
 	Credential string `json:"credential,omitempty"`
 	// CredentialState is that token's state when it was presented; "unknown" for a value never issued.
 	CredentialState TokenState `json:"credentialState,omitempty"`
+	// ClientID is the OAuth client that authenticated at the authorization server.
+	ClientID string `json:"clientID,omitempty"`
 	// OrganizationID is the organization whose budget paid, zero for none.
 	OrganizationID int64 `json:"organizationID,omitempty"`
 	// Remote is the peer's address, UserAgent what it calls itself: together they tell processes apart.
@@ -96,66 +93,6 @@ type TokenRecord struct {
 	// SuccessorUsed, of a presented refresh token: a successor, or an access token issued with one, had been
 	// presented before. A client that stores before it uses had then stored the successor.
 	SuccessorUsed bool `json:"successorUsed,omitempty"`
-}
-
-// ledger is append-only: in memory, and line by line to out.
-type ledger struct {
-	mu      sync.Mutex
-	out     io.Writer
-	entries []Entry
-	err     error
-}
-
-func (l *ledger) append(e Entry) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	e.Seq = int64(len(l.entries)) + 1
-	l.entries = append(l.entries, e)
-	if l.out == nil || l.err != nil {
-		return
-	}
-	line, err := json.Marshal(e)
-	if err == nil {
-		_, err = l.out.Write(append(line, '\n'))
-	}
-	if err != nil {
-		l.err = fmt.Errorf("write ledger: %w", err)
-	}
-}
-
-// failure is the first error of the writer: a simulator that lost its ledger answers nothing more.
-func (l *ledger) failure() error {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.err
-}
-
-func (l *ledger) after(seq int64) []Entry {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return slices.Clone(l.entries[min(max(seq, 0), int64(len(l.entries))):])
-}
-
-// Ledger returns every entry so far, oldest first.
-func (s *Server) Ledger() []Entry { return s.ledger.after(0) }
-
-func (s *Server) recordRequest(x *exchange, path string) {
-	s.mu.Lock()
-	now := s.now()
-	segments := strings.Split(path, "/")
-	for i, segment := range segments {
-		if s.state.tokens[segment] != nil {
-			segments[i] = "[redacted]"
-		}
-	}
-	s.mu.Unlock()
-	x.record.Path = strings.Join(segments, "/")
-	s.ledger.append(Entry{Time: now, Number: x.number, Request: &x.record})
-}
-
-// recordToken needs the state's lock, which makes the order of token entries the order of the events.
-func (s *Server) recordToken(number int64, record TokenRecord) {
-	s.ledger.append(Entry{Time: s.now(), Number: number, Token: &record})
 }
 
 // RepresentedAfterUse returns the presentations of a refresh token whose successor had already been used.

@@ -7,7 +7,8 @@ import (
 )
 
 // plans are the requests per organization and minute.
-// Source: Make's page on rate limiting; the free plan's is a published measurement.
+// Source: Make's page on rate limiting. It names none for the free plan, see Knobs.FreePlanLimit; 30 is a
+// published measurement.
 var plans = map[string]int{"free": 30, "core": 60, "pro": 120, "teams": 240, "enterprise": 1000}
 
 const limitMessage = "Requests limit for organization exceeded, please try again later."
@@ -32,10 +33,18 @@ func (s *Server) spend(c *call) error {
 	}
 	w.spent++
 	s.state.windows[org.ID] = w
-	if w.spent <= plans[org.Plan] {
+	if w.spent <= s.state.apiLimit(org) {
 		return nil
 	}
-	return &replyError{limitReply(s.state.knobs, start.Add(time.Minute).Sub(c.now))}
+	return &replyError{limitReply(s.knobsOf(c.token), start.Add(time.Minute).Sub(c.now))}
+}
+
+// apiLimit is the requests per minute of an organization; the free plan's is a knob.
+func (st *state) apiLimit(o *Organization) int {
+	if o.Plan == "free" {
+		return st.knobs.FreePlanLimit
+	}
+	return plans[o.Plan]
 }
 
 // limitReply is the answer 429; its form and its Retry-After are knobs.

@@ -16,13 +16,11 @@ import (
 const mcpScope = "mcp:use"
 
 // mcpRoutes are Make's cloud MCP server, as far as scenarios are tools. The token is in the header or in the
-// path. Both transports are stateless, which the protocol allows: a client sees no session.
+// path. All transports are stateless, which the protocol allows: a client sees no session.
 func (s *Server) mcpRoutes() []route {
 	var routes []route
-	for _, transport := range []string{"/stateless", "/stream"} {
-		for _, prefix := range []string{"/mcp", "/mcp/u/{token}"} {
-			routes = append(routes, route{pattern: prefix + transport, open: true, can: "scenario start", do: s.serveMCP})
-		}
+	for _, path := range []string{"{$}", "stateless", "stream", "u/{token}/stateless", "u/{token}/stream"} {
+		routes = append(routes, route{pattern: mcpPrefix + path, open: true, can: "scenario start", do: s.serveMCP})
 	}
 	return routes
 }
@@ -36,13 +34,15 @@ func (s *Server) serveMCP(c *call) (any, error) {
 			value = credential
 		}
 	}
-	if err := s.present(c, value, func(k TokenKind) bool { return k == KindAPIToken }); err != nil {
+	inPath := c.r.PathValue("token") != ""
+	err := s.present(c, value, func(k TokenKind) bool { return k == KindAPIToken || k == KindAccessToken && !inPath })
+	if err != nil {
 		r := errorReply(err)
 		r.header["Www-Authenticate"] = "Bearer"
 		return nil, &replyError{r}
 	}
 	if !slices.Contains(c.token.scopes, mcpScope) {
-		return nil, accessDenied(s.state.knobs.MissingScopeStatus)
+		return nil, accessDenied(s.knobsOf(c.token).MissingScopeStatus)
 	}
 	wanted, err := s.mcpFilter(c)
 	if err != nil {

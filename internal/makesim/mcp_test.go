@@ -160,39 +160,56 @@ func TestMCPCall(t *testing.T) {
 }
 
 func TestMCPCallThatTakesLong(t *testing.T) {
-	clock := watchedClock{testclock.NewFakePassiveClock(noon), make(chan struct{})}
-	s := startWith(t, makesim.Options{Clock: clock})
-	s.knobs(func(k *makesim.Knobs) { k.RunSeconds = 60 })
-	session := make(chan *mcp.ClientSession, 1)
-	said := make(chan string, 1)
-	go func() {
-		c, err := s.mcp("/mcp/stateless", makesim.RootToken)
-		session <- c
-		if err != nil {
-			said <- err.Error()
-			return
-		}
-		result, err := c.CallTool(t.Context(), &mcp.CallToolParams{Name: leadTool, Arguments: lead})
-		if err != nil {
-			said <- err.Error()
-			return
-		}
-		content, _ := result.Content[0].(*mcp.TextContent)
-		said <- content.Text
-	}()
-	<-session
-	for range 20 { // a request reads the clock a few times, only a run that waits goes on
-		<-clock.read
-	}
-	s.Advance(40 * time.Second)
-	got := <-said
-	id := column(s.get("/api/v2/scenarios/501/logs", reader), "scenarioLogs", "id")
-	if len(id) != 0 || !strings.Contains(got, `"scenarioId":501`) || !strings.Contains(got, `"instruction":`) || !strings.Contains(got, `"executionId":`) {
-		t.Errorf("after 40 s: %s %v", got, id)
-	}
-	s.Advance(20 * time.Second)
-	if id := column(s.get("/api/v2/scenarios/501/logs", reader), "scenarioLogs", "id"); len(id) != 1 || !strings.Contains(got, id[0].(string)) {
-		t.Errorf("the run went on as %v: %s", id, got)
+	for name, test := range map[string]struct {
+		oauth bool
+		limit time.Duration
+	}{
+		"API token":    {false, 40 * time.Second},
+		"access token": {true, 25 * time.Second},
+	} {
+		t.Run(name, func(t *testing.T) {
+			clock := watchedClock{testclock.NewFakePassiveClock(noon), make(chan struct{})}
+			s := startWith(t, makesim.Options{Clock: clock})
+			token := makesim.RootToken
+			if test.oauth {
+				token, _ = s.tokens("mcp:use")
+			}
+			s.knobs(func(k *makesim.Knobs) { k.RunSeconds = 60 })
+			session, err := s.mcp("/mcp/", token)
+			if err != nil {
+				t.Fatal(err)
+			}
+			said := make(chan string, 1)
+			go func() {
+				result, err := session.CallTool(t.Context(), &mcp.CallToolParams{Name: leadTool, Arguments: lead})
+				if err != nil {
+					said <- err.Error()
+					return
+				}
+				content, _ := result.Content[0].(*mcp.TextContent)
+				said <- content.Text
+			}()
+			awaitRun := func() {
+				for range 20 { // a request reads the clock a few times, only a run that waits goes on
+					<-clock.read
+				}
+			}
+			awaitRun()
+			s.Advance(test.limit - time.Second)
+			awaitRun()
+			if len(said) != 0 {
+				t.Error("answered a second too early")
+			}
+			s.Advance(time.Second)
+			got := <-said
+			if !strings.Contains(got, `"scenarioId":501`) || !strings.Contains(got, `"instruction":`) {
+				t.Errorf("answer: %s", got)
+			}
+			s.Advance(time.Minute)
+			if id := column(s.get("/api/v2/scenarios/501/logs", reader), "scenarioLogs", "id"); len(id) != 1 || !strings.Contains(got, id[0].(string)) {
+				t.Errorf("the run went on as %v: %s", id, got)
+			}
+		})
 	}
 }
 
@@ -200,7 +217,8 @@ func TestMCPRefusals(t *testing.T) {
 	seed := makesim.DefaultSeed()
 	seed.APITokens = append(seed.APITokens, makesim.APIToken{Value: monitorToken, UserID: monitor, Label: "monitor", EveryUserScope: true})
 	s := startWith(t, makesim.Options{Seed: seed})
-	access, _ := s.tokens("mcp:use")
+	access, _ := s.tokens("scenarios:run")
+	withScope, _ := s.tokens("mcp:use")
 	const initialize = `{"jsonrpc":"2.0","id":1,"method":"initialize","params":{"protocolVersion":"2025-06-18","capabilities":{},"clientInfo":{"name":"t","version":"1"}}}`
 	for name, test := range map[string]struct {
 		path, authorization string
@@ -208,7 +226,9 @@ func TestMCPRefusals(t *testing.T) {
 	}{
 		"no token":           {"/mcp/stateless", "", 401},
 		"word of the API":    {"/mcp/stateless", root, 401},
-		"access token":       {"/mcp/stateless", "Bearer " + access, 401},
+		"access token":       {"/mcp/stateless", "Bearer " + access, 403},
+		"with mcp:use":       {"/mcp/stateless", "Bearer " + withScope, 200},
+		"in the path":        {"/mcp/u/" + withScope + "/stateless", "", 401},
 		"unknown":            {"/mcp/u/00000000-0000-4000-8000-000000000000/stateless", "", 401},
 		"without mcp:use":    {"/mcp/stateless", "Bearer " + makesim.ReaderToken, 403},
 		"two filters":        {"/mcp/stateless?teamId=7&scenarioId=501", "Bearer " + makesim.RootToken, 400},

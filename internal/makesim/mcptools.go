@@ -13,8 +13,11 @@ import (
 	sdk "github.com/modelcontextprotocol/go-sdk/mcp"
 )
 
-// mcpRunLimit is how long the server with a token waits for a run. Source: Make's documentation of MCP.
-const mcpRunLimit = 40 * time.Second
+// How long the server waits for a run, by the kind of the caller's token. Source: Make's documentation of MCP.
+const (
+	mcpRunLimit      = 40 * time.Second
+	mcpOAuthRunLimit = 25 * time.Second
+)
 
 // scenarioTool describes a scenario as a tool.
 func scenarioTool(sc object, longest int) *sdk.Tool {
@@ -81,16 +84,23 @@ func (f Field) schema() object {
 // callTool runs a scenario as a tool and waits for it. What the caller did wrong is the tool's error.
 func (s *Server) callTool(c *call, scenario int64) sdk.ToolHandler {
 	caller := c.r.Context() // the SDK's own context outlives a caller that is gone
+	limit := mcpRunLimit
+	if c.token.kind == KindAccessToken {
+		limit = mcpOAuthRunLimit
+	}
 	return func(_ context.Context, r *sdk.CallToolRequest) (*sdk.CallToolResult, error) {
 		var arguments map[string]any
 		if err := json.Unmarshal(r.Params.Arguments, &arguments); err != nil && len(r.Params.Arguments) > 0 {
 			return toolError("The arguments are not an object."), nil
 		}
 		id, err := s.startTool(c, scenario, arguments)
+		if err == nil {
+			err = s.persist() // as for every answer
+		}
 		if err != nil {
 			return toolError(explain(err)), nil
 		}
-		e, ended := s.awaitExecution(caller, scenario, id, mcpRunLimit)
+		e, ended := s.awaitExecution(caller, scenario, id, limit)
 		switch {
 		case !ended:
 			return toolResult(object{
@@ -122,6 +132,7 @@ func (s *Server) startTool(c *call, scenario int64, arguments map[string]any) (s
 	if err := s.mayStart(c, sc); err != nil {
 		return "", err
 	}
+	s.touch()
 	e := s.state.execute(sc, execution{Type: manually, Author: &c.user.ID, Instant: true, Started: c.now, Inputs: inputs})
 	return e.ID, nil
 }

@@ -16,6 +16,7 @@ const (
 	revokePath    = "/oauth/v2/revoke"
 	jwksPath      = "/oauth/v2/oidc/jwks"
 	userinfoPath  = "/oauth/v2/oidc/userinfo"
+	renamePath    = "/oauth/v2/rename"
 )
 
 // authorizationRoutes are the authorization server. Its endpoints authenticate clients, not API tokens.
@@ -23,13 +24,15 @@ func (s *Server) authorizationRoutes() []route {
 	return []route{
 		{pattern: "GET " + discoveryPath, open: true, do: s.discovery},
 		{pattern: "GET /oauth/v2/oidc" + discoveryPath, open: true, do: s.discovery},
+		{pattern: "GET /oidc" + discoveryPath, open: true, do: s.discovery},
 		{pattern: "GET " + authorizePath, open: true, do: s.askConsent},
 		{pattern: "POST " + authorizePath, open: true, do: s.decideConsent},
 		{pattern: "POST " + tokenPath, open: true, do: s.issueTokens},
 		{pattern: "POST " + revokePath, open: true, do: s.revoke},
 		{pattern: "GET " + jwksPath, open: true, do: s.jwks},
-		{pattern: "GET " + userinfoPath, exempt: true, do: s.userinfo},
-		{pattern: "POST " + userinfoPath, exempt: true, do: s.userinfo},
+		{pattern: "GET " + userinfoPath, open: true, do: s.userinfo},
+		{pattern: "POST " + userinfoPath, open: true, do: s.userinfo},
+		{pattern: "POST " + renamePath, open: true, do: s.renameConnection},
 	}
 }
 
@@ -54,6 +57,7 @@ func (s *Server) discovery(c *call) (any, error) {
 		"revocation_endpoint":                   issuer + revokePath,
 		"jwks_uri":                              issuer + jwksPath,
 		"userinfo_endpoint":                     issuer + userinfoPath,
+		"rename_connection_endpoint":            issuer + renamePath,
 		"response_types_supported":              []string{"code"},
 		"subject_types_supported":               []string{"public"},
 		"id_token_signing_alg_values_supported": []string{"RS256"},
@@ -117,12 +121,30 @@ func (c *call) form() (url.Values, error) {
 }
 
 // authenticateClient takes client_id and client_secret from the body (client_secret_post), as Make does.
-func (s *Server) authenticateClient(form url.Values) (*OAuthClient, error) {
-	client := s.state.client(form.Get("client_id"))
+func (s *Server) authenticateClient(c *call, form url.Values) (*OAuthClient, error) {
+	client := s.knownClient(form.Get("client_id"))
 	if client == nil || client.Secret != form.Get("client_secret") {
 		return nil, oauthError(invalidClient, "The client is unknown or its secret is wrong.")
 	}
+	c.x.record.ClientID = client.ID
 	return client, nil
+}
+
+// knownClient finds a client; one that a knob revoked is not found.
+func (s *Server) knownClient(id string) *OAuthClient {
+	if slices.Contains(s.state.knobs.RevokedClients, id) {
+		return nil
+	}
+	return s.state.client(id)
+}
+
+// readForm reads a body for the token or revocation endpoint; which encodings these take is a knob.
+func (s *Server) readForm(c *call) (url.Values, error) {
+	takes := s.state.knobs.TokenEncoding
+	if takes == EncodingForm && c.isJSON() || takes == EncodingJSON && !c.isJSON() {
+		return nil, oauthError(invalidRequest, "The body must be "+string(takes)+"-encoded.")
+	}
+	return c.form()
 }
 
 // allowsRedirect compares exactly; only the port of a loopback host is free (RFC 8252 §7.3).

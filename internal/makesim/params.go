@@ -1,9 +1,6 @@
 package makesim
 
-import (
-	"net/url"
-	"strings"
-)
+import "net/url"
 
 // query returns the parsed query.
 func (c *call) query() url.Values {
@@ -11,19 +8,6 @@ func (c *call) query() url.Values {
 		c.values = c.r.URL.Query()
 	}
 	return c.values
-}
-
-// sub returns the members of an object parameter: for "timeframe" those of timeframe[dateFrom]=…, with the
-// values of each. A member without a name, as in key[]=…, is not one.
-func (c *call) sub(name string) map[string][]string {
-	members := map[string][]string{}
-	for key, values := range c.query() {
-		member, ok := strings.CutPrefix(key, name+"[")
-		if member, ok = strings.CutSuffix(member, "]"); ok && member != "" && strings.HasPrefix(key, name+"[") {
-			members[member] = values
-		}
-	}
-	return members
 }
 
 // tenant reads the tenant that a request names, in its query or else in its body.

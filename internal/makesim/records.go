@@ -34,7 +34,7 @@ func freshRecord(st *state, _ *call, record object) error {
 	if st.record(store, key) != nil {
 		return invalidInput("The data store has a record with this key.")
 	}
-	return st.fill(store, record, record["data"].(object))
+	return st.put(store, record, record["data"].(object))
 }
 
 func (st *state) recordsOf(store object) []object {
@@ -68,8 +68,8 @@ func (st *state) structureOf(store object) (spec []any, strict bool) {
 	return spec, structure["strict"] == true
 }
 
-// fill puts data into a record if the store's structure and its size allow that.
-func (st *state) fill(store, record, data object) error {
+// put gives a record its data if the store's structure and its size allow that.
+func (st *state) put(store, record, data object) error {
 	spec, strict := st.structureOf(store)
 	if problems := checkRecord("", spec, strict, data); len(problems) > 0 {
 		return badRequest(problems...)
@@ -148,7 +148,7 @@ func (s *Server) writeRecord(c *call, store object, next func(data, body object)
 		return nil, err
 	}
 	data, _ := record["data"].(object)
-	if err := s.state.fill(store, record, next(data, body)); err != nil {
+	if err := s.state.put(store, record, next(data, body)); err != nil {
 		return nil, err
 	}
 	return recordObject(record), nil

@@ -12,7 +12,7 @@ func (s *Server) refresh(c *call, form url.Values) (any, error) {
 	if value == "" {
 		return nil, oauthError(invalidRequest, "refresh_token is missing.")
 	}
-	client, err := s.authenticateClient(form)
+	client, err := s.authenticateClient(c, form)
 	if err != nil {
 		s.recordPresented(c, KindRefreshToken, value, OutcomeRefused)
 		return nil, err
@@ -25,7 +25,7 @@ func (s *Server) refresh(c *call, form url.Values) (any, error) {
 		return nil, oauthError(invalidScope, "A scope was not granted.")
 	}
 	s.recordPresented(c, KindRefreshToken, value, outcome)
-	if outcome == OutcomeReuse && s.state.knobs.RefreshClass == ClassFamily {
+	if outcome == OutcomeReuse && s.knobsOf(t).RefreshClass == ClassFamily {
 		s.revokeGrant(c.x.number, t.grant)
 	}
 	if outcome != OutcomeOK {
@@ -57,11 +57,12 @@ func (s *Server) judgeRefresh(c *call, t *token, client *OAuthClient) Outcome {
 
 // retryAllowed says whether a rotated refresh token is still accepted.
 func (s *Server) retryAllowed(now time.Time, t *token) bool {
-	grace := time.Duration(s.state.knobs.RefreshGraceSeconds) * time.Second
+	k := s.knobsOf(t)
+	grace := time.Duration(k.RefreshGraceSeconds) * time.Second
 	inGrace := !now.After(t.rotated.Add(grace))
 	newest := !slices.ContainsFunc(t.successors, func(next *token) bool { return next.state == StateRotated })
 	unused := !slices.ContainsFunc(t.successors, func(next *token) bool { return next.used })
-	switch s.state.knobs.RefreshClass {
+	switch k.RefreshClass {
 	case ClassGrace:
 		return inGrace && newest
 	case ClassUntilUsed:
@@ -75,7 +76,7 @@ func (s *Server) retryAllowed(now time.Time, t *token) bool {
 // rotate issues the next generation, or what the refresh class gives in its place.
 func (s *Server) rotate(c *call, t *token, scopes []string) issued {
 	t.used = true
-	class := s.state.knobs.RefreshClass
+	class := s.knobsOf(t).RefreshClass
 	if class == ClassNoRotation || class == ClassBuggyGrace && t.state == StateRotated {
 		return s.issue(c, t.grant, scopes, t.generation, t)
 	}
@@ -84,6 +85,9 @@ func (s *Server) rotate(c *call, t *token, scopes []string) issued {
 		return next
 	}
 	t.successors = append(t.successors, next.refresh)
+	if s.takeLostRotation(t) {
+		c.x.discard, c.x.record.Fault = true, FaultLostRotation
+	}
 	if t.state == StateAlive {
 		t.state, t.rotated = StateRotated, c.now
 		s.recordToken(c.x.number, t.record(TokenRotated))

@@ -3,6 +3,7 @@ package makesim
 import (
 	"cmp"
 	"fmt"
+	"maps"
 	"net/http"
 	"slices"
 	"strings"
@@ -286,9 +287,7 @@ func (r resource) change(st *state, c *call, row, changes object) error {
 	if r.updated != "" {
 		changes[r.updated] = c.now.Format(timeLayout)
 	}
-	for name, value := range plain(changes) {
-		row[name] = value
-	}
+	maps.Copy(row, plain(changes))
 	return nil
 }
 

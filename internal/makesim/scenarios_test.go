@@ -3,6 +3,7 @@ package makesim_test
 import (
 	"encoding/json"
 	"fmt"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -302,12 +303,17 @@ func TestFolders(t *testing.T) {
 	})
 }
 
-func TestPlanLimitsScenarios(t *testing.T) {
+// freeSeed is the default seed on the free plan, without what that plan does not allow.
+func freeSeed() makesim.Seed {
 	seed := makesim.DefaultSeed()
 	seed.Organizations[0].Plan = "free"
-	seed.Users = seed.Users[:3] // the fourth has a role of the organization's own, which the plan does not allow
+	seed.Users = seed.Users[:3] // the fourth has a role of the organization's own
 	seed.Objects = map[string][]map[string]any{"hooks": seed.Objects["hooks"], "folders": seed.Objects["folders"]}
-	s := startWith(t, makesim.Options{Seed: seed}) // with two that are active
+	return seed
+}
+
+func TestPlanLimitsScenarios(t *testing.T) {
+	s := startWith(t, makesim.Options{Seed: freeSeed()}) // with two that are active
 	s.refuses(map[string]refusal{
 		"third active one": {"POST", "/scenarios/502/start", root, "", 403, "IM011", "active scenarios"},
 		"too often":        {"PATCH", "/scenarios/502", root, `{"scheduling":"{\"type\":\"indefinitely\",\"interval\":300}"}`, 403, "IM011", "15 minutes"},
@@ -334,5 +340,39 @@ func TestTeamTakesItsScenariosAlong(t *testing.T) {
 	}
 	if a := s.get("/api/v2/scenarios?organizationId=42", root); len(column(a, "scenarios", "id")) != 0 {
 		t.Errorf("left: %s", a.text)
+	}
+}
+
+func TestScenariosSurviveARestart(t *testing.T) {
+	o := makesim.Options{StateFile: filepath.Join(t.TempDir(), "state")}
+	s := startWith(t, o)
+	path := s.scenario(hooked("Orders", makesim.HookID, ""), `{"type":"immediately"}`, `,"folderId":61`)
+	s.call(orders, `{"order":4}`)
+	s.send("POST", path+"/start", root, "")
+	if a := s.must(s.request("GET", orders+"?order=5", "", "", nil)); a.status != 200 {
+		t.Fatalf("call: %d", a.status)
+	}
+	s.send("POST", incomplete+"/retry", root, "")
+	if _, result := s.tool(s.connect("/mcp/stateless"), leadTool, lead); result.IsError {
+		t.Fatal("the tool failed")
+	}
+	paths := []string{
+		path, path + "/logs", path + "/blueprint", path + "/blueprints", path + "/triggers", "/api/v2/scenarios-folders?teamId=7",
+		"/api/v2/hooks?teamId=7", "/api/v2/hooks/11/logs", "/api/v2/scenarios/501/logs", "/api/v2/scenarios/501/interface",
+		incomplete, incomplete + "/logs", "/api/v2/devices?teamId=7",
+	}
+	before := map[string]string{}
+	for _, p := range paths {
+		before[p] = strings.ReplaceAll(s.get(p, root).text, s.URL, "")
+	}
+	s.Close()
+	s = startWith(t, o)
+	for _, p := range paths {
+		if diff := cmp.Diff(before[p], strings.ReplaceAll(s.get(p, root).text, s.URL, "")); diff != "" {
+			t.Errorf("%s: %s", p, diff)
+		}
+	}
+	if a := s.call(orders, `{"order":6}`); a.status != 200 || len(column(s.get(path+"/logs", root), "scenarioLogs", "id")) != 3 {
+		t.Errorf("the next run: %d %s", a.status, s.get(path+"/logs", root).text)
 	}
 }

@@ -13,11 +13,11 @@ import (
 	"github.com/makeops/make-operator/internal/makesim"
 )
 
-const sdk = "/api/v2/sdk/apps"
+const apps = "/api/v2/sdk/apps"
 
 func TestSDKAppLife(t *testing.T) {
 	s := start(t)
-	created := s.send("POST", sdk, root, `{"name":"crm","label":"CRM","theme":"#aabbcc","language":"en","audience":"global"}`)
+	created := s.send("POST", apps, root, `{"name":"crm","label":"CRM","theme":"#aabbcc","language":"en","audience":"global"}`)
 	app := map[string]any{
 		"name": "crm", "label": "CRM", "description": "", "version": 1.0, "beta": false, "theme": "#aabbcc", "language": "en",
 		"public": false, "approved": false, "global": true, "countries": nil, "created": "2026-03-01T12:00:00.000Z",
@@ -26,38 +26,38 @@ func TestSDKAppLife(t *testing.T) {
 	if diff := cmp.Diff(map[string]any{"app": app}, created.json); diff != "" {
 		t.Errorf("created: %d %s", created.status, diff)
 	}
-	list := s.get(sdk, root)
+	list := s.get(apps, root)
 	if diff := cmp.Diff([]any{
 		map[string]any{"name": "crm", "label": "CRM", "version": 1.0, "beta": false},
 		map[string]any{"name": "webshop", "label": "Webshop", "version": 1.0, "beta": false},
 	}, list.json["apps"]); diff != "" || list.json["pg"] != nil {
 		t.Errorf("list: %s", diff)
 	}
-	updated := s.send("PATCH", sdk+"/crm/1", root, `{"label":"Our CRM","countries":["CZ"],"audience":"countries"}`)
+	updated := s.send("PATCH", apps+"/crm/1", root, `{"label":"Our CRM","countries":["CZ"],"audience":"countries"}`)
 	app["label"], app["countries"], app["global"] = "Our CRM", []any{"CZ"}, false
 	if diff := cmp.Diff(map[string]any{"app": app}, updated.json); diff != "" {
 		t.Errorf("updated: %s", diff)
 	}
-	s.send("POST", sdk+"/crm/1/public", root, "")
+	s.send("POST", apps+"/crm/1/public", root, "")
 	app["public"] = true
-	if diff := cmp.Diff(map[string]any{"app": app}, s.get(sdk+"/crm/1?cols[]=*", root).json); diff != "" {
+	if diff := cmp.Diff(map[string]any{"app": app}, s.get(apps+"/crm/1?cols[]=*", root).json); diff != "" {
 		t.Errorf("get: %s", diff)
 	}
-	s.send("POST", sdk+"/crm/1/private", root, "")
-	if a := s.get(sdk+"/crm/1?cols[]=public", root); a.text != `{"app":{"public":false}}` {
+	s.send("POST", apps+"/crm/1/private", root, "")
+	if a := s.get(apps+"/crm/1?cols[]=public", root); a.text != `{"app":{"public":false}}` {
 		t.Errorf("private: %s", a.text)
 	}
 	for _, part := range []string{"connections", "1/rpcs"} {
-		if a := s.send("POST", sdk+"/crm/"+part, root, `{"name":"a","type":"basic","label":"b"}`); a.status != 400 {
+		if a := s.send("POST", apps+"/crm/"+part, root, `{"name":"a","type":"basic","label":"b"}`); a.status != 400 {
 			t.Errorf("%s takes unknown members: %s", part, a.text)
 		}
 	}
-	s.send("POST", sdk+"/crm/connections", root, `{"type":"basic","label":"b"}`)
-	if a := s.send("DELETE", sdk+"/crm/1", root, ""); a.text != `{"app":"crm"}` {
+	s.send("POST", apps+"/crm/connections", root, `{"type":"basic","label":"b"}`)
+	if a := s.send("DELETE", apps+"/crm/1", root, ""); a.text != `{"app":"crm"}` {
 		t.Errorf("deleted: %s", a.text)
 	}
 	for _, path := range []string{"/crm/1", "/crm/connections", "/connections/crm"} {
-		if a := s.get(sdk+path, root); a.status != 404 {
+		if a := s.get(apps+path, root); a.status != 404 {
 			t.Errorf("%s after deletion: %d", path, a.status)
 		}
 	}
@@ -118,41 +118,41 @@ func TestSDKParts(t *testing.T) {
 		t.Run(kind, func(t *testing.T) {
 			s := start(t)
 			made := `{"` + part.one + `":` + part.made + `}`
-			if a := s.send("POST", sdk+part.list, root, part.create); a.text != made {
+			if a := s.send("POST", apps+part.list, root, part.create); a.text != made {
 				t.Errorf("create: got %d %s, want %s", a.status, a.text, made)
 			}
-			if a := s.get(sdk+part.name, root); a.text != made {
+			if a := s.get(apps+part.name, root); a.text != made {
 				t.Errorf("get: got %s, want %s", a.text, made)
 			}
 			if part.change != "" {
-				if a := s.send("PATCH", sdk+part.name, root, part.change); a.status != 200 || !strings.Contains(a.text, part.changed) {
+				if a := s.send("PATCH", apps+part.name, root, part.change); a.status != 200 || !strings.Contains(a.text, part.changed) {
 					t.Errorf("update: %d %s", a.status, a.text)
 				}
-				if a := s.get(sdk+part.name, root); !strings.Contains(a.text, part.changed) {
+				if a := s.get(apps+part.name, root); !strings.Contains(a.text, part.changed) {
 					t.Errorf("get after update: %s", a.text)
 				}
 			}
-			list := s.get(sdk+part.list, root)
+			list := s.get(apps+part.list, root)
 			if rows, _ := list.json[part.many].([]any); len(rows) != 2 || !strings.Contains(list.text, part.listed) || list.json["pg"] != nil {
 				t.Errorf("list: %s", list.text)
 			}
-			for _, section := range strings.Fields(part.sections) {
-				s.checkSection(sdk+part.name+"/"+section, "application/jsonc", `{"a": 1 /* one */}`, `[{"a": 1}]`)
+			for section := range strings.FieldsSeq(part.sections) {
+				s.checkSection(apps+part.name+"/"+section, "application/jsonc", `{"a": 1 /* one */}`, `[{"a": 1}]`)
 			}
 			if part.public != "" {
-				s.send("POST", sdk+part.name+"/public", root, "")
-				if a := s.get(sdk+part.name, root); at(a, part.one, "public") != true {
+				s.send("POST", apps+part.name+"/public", root, "")
+				if a := s.get(apps+part.name, root); at(a, part.one, "public") != true {
 					t.Errorf("public: %s", a.text)
 				}
-				s.send("POST", sdk+part.name+"/private", root, "")
-				if a := s.get(sdk+part.name, root); at(a, part.one, "public") != false {
+				s.send("POST", apps+part.name+"/private", root, "")
+				if a := s.get(apps+part.name, root); at(a, part.one, "public") != false {
 					t.Errorf("private: %s", a.text)
 				}
 			}
-			if a := s.send("DELETE", sdk+part.name, root, ""); a.status != 200 {
+			if a := s.send("DELETE", apps+part.name, root, ""); a.status != 200 {
 				t.Errorf("delete: %d %s", a.status, a.text)
 			}
-			if a := s.get(sdk+part.name, root); a.status != 404 {
+			if a := s.get(apps+part.name, root); a.status != 404 {
 				t.Errorf("get after deletion: %d", a.status)
 			}
 		})
@@ -192,10 +192,10 @@ func TestSDKIcon(t *testing.T) {
 		return b.Bytes()
 	}
 	put := func(media string, body []byte) answer {
-		return s.must(s.request(http.MethodPut, sdk+"/webshop/1/icon", root, media, bytes.NewReader(body)))
+		return s.must(s.request(http.MethodPut, apps+"/webshop/1/icon", root, media, bytes.NewReader(body)))
 	}
 	colour := func(size string) any {
-		a := s.get(sdk+"/webshop/1/icon/"+size, root)
+		a := s.get(apps+"/webshop/1/icon/"+size, root)
 		if a.header.Get("Content-Type") != "image/png" {
 			t.Fatalf("icon: %d %s", a.status, a.text)
 		}
@@ -224,7 +224,7 @@ func TestSDKIcon(t *testing.T) {
 		t.Errorf("scaled: %s", diff)
 	}
 	for _, size := range []string{"0", "513", "big"} {
-		if a := s.get(sdk+"/webshop/1/icon/"+size, root); a.status != 404 {
+		if a := s.get(apps+"/webshop/1/icon/"+size, root); a.status != 404 {
 			t.Errorf("size %s: %d", size, a.status)
 		}
 	}
@@ -242,9 +242,9 @@ func TestSDKSectionsOfOtherTypes(t *testing.T) {
 		"application/javascript /webshop/1/functions/total/test": {"it('adds', () => {})", "// none"},
 	} {
 		media, path, _ := strings.Cut(path, " ")
-		s.checkSection(sdk+path, media, values...)
+		s.checkSection(apps+path, media, values...)
 	}
-	if a := s.get(sdk+"/webshop/1/functions", root); a.text != `{"appFunctions":[{"args":"(c)","name":"total"}]}` {
+	if a := s.get(apps+"/webshop/1/functions", root); a.text != `{"appFunctions":[{"args":"(c)","name":"total"}]}` {
 		t.Errorf("arguments follow the code: %s", a.text)
 	}
 	for path, media := range map[string]string{
@@ -254,7 +254,7 @@ func TestSDKSectionsOfOtherTypes(t *testing.T) {
 		"/webshop/1/readme":               "text/markdown; charset=utf-8",
 		"/webshop/1/functions/total/code": "application/javascript; charset=utf-8",
 	} {
-		if a := s.must(s.request("GET", sdk+path, root, "", nil)); a.header.Get("Content-Type") != media {
+		if a := s.must(s.request("GET", apps+path, root, "", nil)); a.header.Get("Content-Type") != media {
 			t.Errorf("%s: %s", path, a.header.Get("Content-Type"))
 		}
 	}
@@ -288,7 +288,7 @@ func TestSDKRefusals(t *testing.T) {
 		"common as a list":        {put, "/sdk/apps/webshop/1/common", root, `[]`, 400, "SC400", "'common'"},
 		"broken section":          {put, "/sdk/apps/webshop/1/base", root, `{"a":`, 400, "SC400", "'base'"},
 	})
-	if a := s.must(s.request(put, sdk+"/webshop/1/functions/total/code", root, "application/javascript", strings.NewReader("function ("))); a.status != 400 {
+	if a := s.must(s.request(put, apps+"/webshop/1/functions/total/code", root, "application/javascript", strings.NewReader("function ("))); a.status != 400 {
 		t.Errorf("broken code: %d", a.status)
 	}
 }
@@ -307,18 +307,18 @@ func TestSDKNeedsARole(t *testing.T) {
 		"create":    {"POST", "/sdk/apps", accountant, `{"name":"ab","label":"a","audience":"global"}`, 403, "IM002", ""},
 		"something": {"PUT", "/sdk/apps/connections/webshop/api", accountant, `{}`, 403, "IM002", ""},
 	})
-	if a := s.get(sdk, accountant); a.text != `{"apps":[]}` {
+	if a := s.get(apps, accountant); a.text != `{"apps":[]}` {
 		t.Errorf("list: %s", a.text)
 	}
 }
 
 func TestDeletedSDKConnectionIsForgotten(t *testing.T) {
 	s := start(t)
-	s.send("DELETE", sdk+"/connections/webshop", root, "")
-	if a := s.get(sdk+"/webshop/1/modules/listOrders", root); at(a, "appModule", "connection") != nil {
+	s.send("DELETE", apps+"/connections/webshop", root, "")
+	if a := s.get(apps+"/webshop/1/modules/listOrders", root); at(a, "appModule", "connection") != nil {
 		t.Errorf("module: %s", a.text)
 	}
-	if a := s.get(sdk+"/webshop/1/endpoints/getOrder", root); !strings.Contains(a.text, `"attachedAccounts":[]`) {
+	if a := s.get(apps+"/webshop/1/endpoints/getOrder", root); !strings.Contains(a.text, `"attachedAccounts":[]`) {
 		t.Errorf("endpoint: %s", a.text)
 	}
 }

@@ -22,6 +22,8 @@ func resources() []resource {
 		structureResource(),
 		structureItemResource(),
 		auditLogResource(),
+		variableResource(ofTeam),
+		variableResource(ofOrganization),
 		folderResource(),
 		hookResource(),
 		scenarioResource(),

@@ -18,22 +18,28 @@ type Options struct {
 	Seed Seed
 	// Clock is the base of the simulator's clock; nil means the machine's.
 	Clock clock.PassiveClock
-	// Ledger receives each entry as one line of JSON, in order; nil keeps the ledger in memory only.
+	// Ledger receives each entry as one line of JSON, in order; nil keeps the ledger in memory only. A
+	// LedgerFile is also read: its numbers go on, and entries that left memory are found in it.
 	Ledger io.Writer
+	// LedgerLimit is how many entries stay in memory, the newest ones; zero keeps all. Long runs need one.
+	LedgerLimit int
+	// StateFile is where the state is kept across restarts; empty keeps it in memory only. If the file exists,
+	// it is where the simulator goes on, and Seed only says whether that seed is sound.
+	StateFile string
 	// PublicURL is the issuer of the discovery document and of id_tokens, for example
 	// "https://127.0.0.1:8443"; empty means "https://" and the Host of the request.
 	PublicURL string
 }
 
 // Server is a simulated Make: zone API, authorization server and control endpoints in one handler.
-// It is safe for concurrent use. Paths decide, the Host does not matter.
+// It is safe for concurrent use. Paths decide; a Host of hook.<zone> or mcp.<zone> only adds a prefix to them.
 type Server struct {
 	clock     clock.PassiveClock
 	publicURL string
 	mux       *http.ServeMux
 	ledger    *ledger
-	signer    func() (*signer, error)
 	requests  atomic.Int64
+	stateFile *stateFile // nil keeps the state in memory only
 
 	background *background
 
@@ -52,22 +58,42 @@ func New(o Options) (*Server, error) {
 	if o.Clock == nil {
 		o.Clock = clock.RealClock{}
 	}
-	st, err := newState(o.Seed, o.Clock.Now().UTC())
-	if err != nil {
-		return nil, fmt.Errorf("check seed: %w", err)
-	}
 	s := &Server{
 		clock:     o.Clock,
 		publicURL: strings.TrimSuffix(o.PublicURL, "/"),
 		mux:       http.NewServeMux(),
-		ledger:    &ledger{out: o.Ledger},
-		signer:    sync.OnceValues(newSigner),
-		state:     st,
+		ledger:    newLedger(o.Ledger, o.LedgerLimit),
 
 		background: newBackground(),
 	}
+	if file, ok := o.Ledger.(*LedgerFile); ok {
+		s.requests.Store(file.lastNumber)
+	}
+	if err := s.start(o); err != nil {
+		return nil, err
+	}
 	s.handle()
 	return s, nil
+}
+
+// start makes the state: that of the file if there is one, else the seed's.
+func (s *Server) start(o Options) (err error) {
+	if s.state, err = newState(o.Seed, o.Clock.Now().UTC()); err != nil {
+		return fmt.Errorf("check seed: %w", err)
+	}
+	if o.StateFile == "" {
+		return nil
+	}
+	s.stateFile = &stateFile{name: o.StateFile}
+	saved, err := s.stateFile.read()
+	if err != nil {
+		return err
+	}
+	if saved != nil {
+		s.state = *saved
+	}
+	s.touch()
+	return s.persist() // a file that cannot be written is told at once
 }
 
 // families are all endpoints that are not the simulator's own. A new family adds one line and one file.
@@ -96,6 +122,7 @@ func (s *Server) families() [][]route {
 		s.systemRoutes(),
 		s.customPropertyRoutes(),
 		s.auditLogRoutes(),
+		s.variableRoutes(),
 		s.roleRoutes(),
 		s.customRoleRoutes(),
 		s.dataStructureRoutes(),
@@ -129,6 +156,7 @@ func (s *Server) Advance(d time.Duration) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.state.offset += d
+	s.touch()
 }
 
 // now needs the lock.
@@ -146,41 +174,10 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		http.Error(w, err.Error(), http.StatusInternalServerError)
 		return
 	}
-	r = toGateway(r)
+	routeHost(r)
 	x := &exchange{ResponseWriter: w, number: s.requests.Add(1)}
 	x.record = RequestRecord{Method: r.Method, Remote: r.RemoteAddr, UserAgent: r.UserAgent()}
+	w.Header().Set("Date", s.Now().Format(http.TimeFormat))
 	defer s.recordRequest(x, r.URL.Path)
 	s.serveWithFaults(x, r)
-}
-
-// exchange is one request under way: where its answer goes and what the ledger will say about it.
-type exchange struct {
-	http.ResponseWriter
-	number  int64
-	record  RequestRecord
-	discard bool // the answer is computed, then thrown away
-}
-
-// Header returns the answer's header; of an answer that is thrown away, a scratch one.
-func (x *exchange) Header() http.Header {
-	if x.discard {
-		return http.Header{}
-	}
-	return x.ResponseWriter.Header()
-}
-
-// WriteHeader notes the status for the ledger and sends it unless the answer is thrown away.
-func (x *exchange) WriteHeader(status int) {
-	x.record.Status = status
-	if !x.discard {
-		x.ResponseWriter.WriteHeader(status)
-	}
-}
-
-// Write sends a part of the body unless the answer is thrown away.
-func (x *exchange) Write(p []byte) (int, error) {
-	if x.discard {
-		return len(p), nil
-	}
-	return x.ResponseWriter.Write(p)
 }

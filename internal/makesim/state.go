@@ -1,6 +1,7 @@
 package makesim
 
 import (
+	"math/rand/v2"
 	"slices"
 	"time"
 )
@@ -9,25 +10,42 @@ import (
 type state struct {
 	offset        time.Duration // of the simulator's clock from the injected one
 	knobs         Knobs
+	overrides     map[string]override // knobs of single credentials, see overrideKey
+	random        *rand.Rand          // behind latency and Fault.Percent, see Knobs.Seed
+	version       int64               // counts changes, see touch
+	signer        *signer             // of id_tokens; nil until the first is needed
 	organizations []*Organization
 	users         []*User // the first one is preselected on the consent page
 	clients       []*OAuthClient
 	tables        tables            // the objects of all other families
-	tokens        map[string]*token // every token ever issued, by value
-	apiTokens     map[stamp]*token  // every API token, by what deletion goes by
+	tokens        map[string]*token // every token that is alive or still remembered, by value
+	prints        map[string]*token // the same by fingerprint
+	apiTokens     map[stamp]*token  // of these the API tokens, by what deletion goes by
+	grants        map[int64]*grant  // consents, by family
 	families      int64             // consents so far
-	windows       map[int64]window  // by organization
+	sweepAt       int               // how many tokens it takes to forget some
+	windows       map[int64]window  // by organization; not kept across restarts
+}
+
+// blankState has nothing in it.
+func blankState() state {
+	return state{
+		knobs:     DefaultKnobs(),
+		overrides: map[string]override{},
+		random:    newRandom(0),
+		tables:    tables{},
+		tokens:    map[string]*token{},
+		prints:    map[string]*token{},
+		apiTokens: map[stamp]*token{},
+		grants:    map[int64]*grant{},
+		sweepAt:   keptTokens,
+		windows:   map[int64]window{},
+	}
 }
 
 // newState fails where a seeded object refers to nothing.
 func newState(seed Seed, now time.Time) (state, error) {
-	st := state{
-		knobs:     DefaultKnobs(),
-		tables:    tables{},
-		tokens:    map[string]*token{},
-		apiTokens: map[stamp]*token{},
-		windows:   map[int64]window{},
-	}
+	st := blankState()
 	st.organizations = pointers(seed.Organizations)
 	for _, o := range st.organizations {
 		o.Teams = slices.Clone(o.Teams) // teams change in place
@@ -61,7 +79,7 @@ func (st *state) addAPIToken(t *token) {
 	}
 	t.created = time.UnixMilli(at.created).UTC()
 	st.apiTokens[at] = t
-	st.tokens[t.value] = t
+	st.add(t)
 }
 
 // pointers copies a seed's values, so that two servers never share one.

@@ -39,7 +39,7 @@ func TestTableRows(t *testing.T) {
 			t.Errorf("find %v: %v", id, row)
 		}
 	}
-	if drawUUID("a", 1) != drawUUID("a", 1) || drawUUID("a", 1) == drawUUID("b", 1) || len(drawText("a", 1)) != 32 {
+	if again := drawUUID("a", 1); again != drawUUID("a", 1) || drawUUID("a", 1) == drawUUID("b", 1) || len(drawText("a", 1)) != 32 {
 		t.Error("identifiers are drawn by kind and number")
 	}
 }

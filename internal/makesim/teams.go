@@ -66,7 +66,7 @@ func (st *state) teamObject(o *Organization, t *Team) object {
 	shown := object{
 		"id": t.ID, "name": t.Name, "organizationId": o.ID, "scenarioDrafts": t.ScenarioDrafts, "type": "standard",
 		"operationsLimit": nil, "transferLimit": nil, "isPaused": false, "activeScenarios": st.activeScenarios(*t),
-		"consumedOperations": 0, "consumedTransfer": 0,
+		"operations": "0", "transfer": "0", "consumedOperations": 0, "consumedTransfer": "0",
 	}
 	if t.OperationsLimit != nil {
 		shown["operationsLimit"] = *t.OperationsLimit

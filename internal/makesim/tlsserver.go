@@ -2,9 +2,9 @@ package makesim
 
 import (
 	"context"
-	"crypto/tls"
 	"crypto/x509"
 	"fmt"
+	"log/slog"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
@@ -41,7 +41,8 @@ func NewTLSServer(o Options) (*TLSServer, error) {
 	}
 	listener := httptest.NewUnstartedServer(s)
 	listener.EnableHTTP2 = true
-	listener.TLS = &tls.Config{Certificates: []tls.Certificate{pair}, MinVersion: tls.VersionTLS12}
+	listener.TLS = s.TLSConfig(authority, pair)
+	listener.Config.ErrorLog = slog.NewLogLogger(slog.DiscardHandler, 0) // TLS faults are no news
 	listener.StartTLS()
 	return &TLSServer{
 		Server: s, URL: listener.URL, Zone: strings.TrimPrefix(listener.URL, "https://"),

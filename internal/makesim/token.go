@@ -64,7 +64,11 @@ type grant struct {
 	client *OAuthClient
 	user   *User
 	scopes []string
+	code   *token // that it began with, nil once that is forgotten
 	tokens []*token
+	name   string // what the client renamed its connection to; empty: the client's name
+
+	lastUsed time.Time // when an access token was presented last; zero for never
 }
 
 // stateAt is the state at a time.

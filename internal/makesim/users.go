@@ -91,25 +91,33 @@ func (s *Server) currentAuthorization(c *call) (any, error) {
 	return object{"authorization": object{"scope": without(c.token.scopes, oidcScopes), "authUsed": used}}, nil
 }
 
-// apiTokenRoutes are a user's own API tokens.
+// apiTokenRoutes are what a user gave access with: API tokens, and consents to OAuth clients.
 func (s *Server) apiTokenRoutes() []route {
 	return []route{
 		{pattern: "GET /api/v2/users/me/api-tokens", scopes: []string{"user:read"}, do: s.listAPITokens},
 		{pattern: "POST /api/v2/users/me/api-tokens", scopes: []string{"user:write"}, do: s.mintAPIToken},
 		{pattern: "DELETE /api/v2/users/me/api-tokens/{created}", scopes: []string{"user:write"}, do: s.deleteAPIToken},
+		{pattern: "GET /api/v2/users/me/oauth-connections", scopes: []string{"user:read"}, do: s.listOAuthConnections},
+		{pattern: "DELETE /api/v2/users/me/oauth-connections/{clientId}", scopes: []string{"user:write"}, do: s.deleteConnection},
 	}
 }
 
-func (s *Server) listAPITokens(c *call) (any, error) {
+// livingAPITokens are a user's, oldest first.
+func (s *Server) livingAPITokens(u *User) []*token {
 	var tokens []*token
 	for _, t := range s.state.apiTokens {
-		if t.user == c.user && t.state == StateAlive {
+		if t.user == u && s.see(t, 0) == StateAlive {
 			tokens = append(tokens, t)
 		}
 	}
 	slices.SortFunc(tokens, func(a, b *token) int { return a.created.Compare(b.created) })
-	list := make([]object, 0, len(tokens))
-	for _, t := range tokens {
+	return tokens
+}
+
+// listAPITokens shows each value up to its first hyphen.
+func (s *Server) listAPITokens(c *call) (any, error) {
+	list := []object{}
+	for _, t := range s.livingAPITokens(c.user) {
 		shown, _, _ := strings.Cut(t.value, "-")
 		list = append(list, apiTokenObject(t, shown+"-****-****-****-************"))
 	}
@@ -141,12 +149,20 @@ func (s *Server) mintAPIToken(c *call) (any, error) {
 	if len(problems) > 0 {
 		return nil, badRequest(problems...)
 	}
+	s.forgetOld()
+	k := s.knobsOf(c.token)
+	if k.APITokenLimit > 0 && len(s.livingAPITokens(c.user)) >= k.APITokenLimit {
+		return nil, limitExceeded("API tokens")
+	}
 	t := &token{value: newAPITokenValue(), user: c.user, scopes: *body.Scope, label: *body.Label, created: c.now}
-	if lacking := without(t.scopes, c.token.scopes); len(lacking) > 0 && !s.state.knobs.MintMissingScopes {
+	if k.APITokenSeconds > 0 {
+		t.expires = c.now.Add(time.Duration(k.APITokenSeconds) * time.Second)
+	}
+	if lacking := without(t.scopes, c.token.scopes); len(lacking) > 0 && !k.MintMissingScopes {
 		s.recordToken(c.x.number, TokenRecord{
 			Event: TokenRefused, Kind: KindAPIToken, UserID: c.user.ID, Label: t.label, Scopes: t.scopes,
 		})
-		return nil, accessDenied(s.state.knobs.MissingScopeStatus)
+		return nil, accessDenied(k.MissingScopeStatus)
 	}
 	s.state.addAPIToken(t)
 	s.recordToken(c.x.number, t.record(TokenMinted))
@@ -160,7 +176,7 @@ func (s *Server) deleteAPIToken(c *call) (any, error) {
 		return nil, notFound()
 	}
 	t := s.state.apiTokens[stamp{userID: c.user.ID, created: at.UnixMilli()}]
-	if t == nil || t.state != StateAlive {
+	if t == nil || s.see(t, c.x.number) != StateAlive {
 		return nil, notFound()
 	}
 	t.state = StateDeleted

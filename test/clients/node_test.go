@@ -41,7 +41,10 @@ func start(t *testing.T) *node {
 	if err != nil {
 		t.Fatal(err)
 	}
-	sim, err := makesim.NewTLSServer(makesim.Options{})
+	seed := makesim.DefaultSeed()
+	delete(seed.Objects, "customPropertyStructures") // an organization has one, and the clients create it
+	delete(seed.Objects, "customPropertyStructureItems")
+	sim, err := makesim.NewTLSServer(makesim.Options{Seed: seed})
 	if err != nil {
 		t.Fatal(err)
 	}

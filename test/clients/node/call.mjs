@@ -11,26 +11,33 @@ export function report(line) {
     console.log(JSON.stringify(line));
 }
 
-// call returns a tool's result; {} if it failed.
+// attempt returns what a function returns; {} if it fails.
+export async function attempt(name, execute) {
+    try {
+        const result = await execute();
+        report({ name });
+        return result;
+    } catch (error) {
+        report({ name, status: error.statusCode, error: String(error.message) });
+        return {};
+    }
+}
+
+// call returns a tool's result; {} if it fails.
 export async function call(name, args = {}) {
     const tool = tools.get(name);
     uncalled.delete(name);
-    try {
+    return attempt(name, () => {
         const missing = (tool.inputSchema.required ?? []).filter((argument) => args[argument] === undefined);
         if (missing.length > 0) throw new Error(`no value for ${missing}`);
-        const result = await tool.execute(make, args);
-        report({ tool: name });
-        return result;
-    } catch (error) {
-        report({ tool: name, status: error.statusCode, error: String(error.message) });
-        return {};
-    }
+        return tool.execute(make, args);
+    });
 }
 
 // find calls a listing tool and returns its first row that fits; {} if there is none, which is an error.
 export async function find(name, args, fits = () => true) {
     const rows = await call(name, args);
     const row = Array.isArray(rows) ? rows.find(fits) : undefined;
-    if (!row) report({ tool: name, error: `found nothing in ${JSON.stringify(rows)}` });
+    if (!row) report({ name, error: `found nothing in ${JSON.stringify(rows)}` });
     return row ?? {};
 }

@@ -48,7 +48,10 @@ export async function scenarios(organizationId) {
 }
 
 async function customProperties(organizationId, scenarioId) {
-    const { id: customPropertyStructureId } = await find('custom-property-structures_list', { organizationId });
+    const { id: customPropertyStructureId } = await call('custom-property-structures_create', {
+        associatedType: 'scenario', belongerType: 'organization', belongerId: organizationId,
+    });
+    await find('custom-property-structures_list', { organizationId }, ({ id }) => id === customPropertyStructureId);
     const item = await call('custom-property-structure-items_create', {
         customPropertyStructureId, name: 'probe', label: 'Probe', type: 'shortText', required: false,
     });
@@ -65,10 +68,11 @@ async function customProperties(organizationId, scenarioId) {
 
 export async function incompleteExecutions() {
     for (const { id: scenarioId } of await make.scenarios.list(teamId)) {
-        const [incomplete] = await call('incomplete-executions_list', { scenarioId });
+        const [incomplete] = Array.from(await call('incomplete-executions_list', { scenarioId }));
         if (!incomplete) continue;
         const incompleteExecutionId = incomplete.id;
         await call('incomplete-executions_get', { incompleteExecutionId });
+        await make.incompleteExecutions.retry(incompleteExecutionId); // so that it has a log
         const log = await find('executions_list-for-incomp-exec', { incompleteExecutionId });
         await call('executions_get-for-incomp-exec', { incompleteExecutionId, executionId: log.id });
         return;

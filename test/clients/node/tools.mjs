@@ -1,6 +1,6 @@
 // Calls every tool of @makehq/sdk, in an order in which each finds something to work on, as a careful user would:
 // what is created is listed, read, changed and deleted. Prints a line of JSON for each call, and one for each tool
-// that was not called: {"tool":…} and, if it failed, "status" and "error".
+// that was not called: {"name":…} and, if it failed, "status" and "error".
 import { account, agents, privateSpaces, roles } from './account.mjs';
 import { apps } from './apps.mjs';
 import { report, uncalled } from './call.mjs';
@@ -21,4 +21,4 @@ await templates();
 await scenarios(organizationId);
 await incompleteExecutions();
 await apps();
-for (const name of uncalled.keys()) report({ tool: name, error: 'was not called' });
+for (const name of uncalled.keys()) report({ name, error: 'was not called' });
