@@ -51,12 +51,25 @@ func (st *state) permissions(role string, where tenant, organization int64) []st
 	if names := builtInPermissions(role, where); names != nil {
 		return names
 	}
+	return texts(st.customRole(role, where, organization)["permissions"])
+}
+
+// customRole is the row of an organization's own role; nil if it has none of the name.
+func (st *state) customRole(name string, where tenant, organization int64) object {
 	for _, row := range st.tables.of(customRoleKind).where("organizationId", organization) {
-		if row["name"] == role && row["category"] == where.category() {
-			return texts(row["permissions"])
+		if row["name"] == name && row["category"] == where.category() {
+			return row
 		}
 	}
 	return nil
+}
+
+// roleNumber is the id of a role.
+func (st *state) roleNumber(name string, where tenant, organization int64) int64 {
+	if id, builtIn := rolesIn(where)[name]; builtIn {
+		return int64(id)
+	}
+	return integer(st.customRole(name, where, organization)["id"])
 }
 
 // category is how roles call the tenant.

@@ -35,12 +35,18 @@ func (k Knobs) needed(scopes []string) []string {
 // access tokens only.
 func (s *Server) authenticate(c *call) error {
 	scheme, value, _ := strings.Cut(c.r.Header.Get("Authorization"), " ")
+	return s.present(c, value, func(kind TokenKind) bool { return takes(scheme, kind) })
+}
+
+// present notes a credential in the ledger and makes its token and user the call's, if it is alive and of a kind
+// that is taken.
+func (s *Server) present(c *call, value string, taken func(TokenKind) bool) error {
 	if value == "" {
 		return unauthorized()
 	}
 	c.x.record.Credential = Fingerprint(value)
 	t := s.state.tokens[value]
-	if t == nil || !takes(scheme, t.kind) {
+	if t == nil || !taken(t.kind) {
 		c.x.record.CredentialState = StateUnknown
 		return unauthorized()
 	}

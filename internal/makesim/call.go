@@ -26,14 +26,20 @@ type route struct {
 	open    bool     // needs no credential
 	exempt  bool     // does not count against the organization's requests per minute
 	scopes  []string // all of these are needed
-	can     string   // the permission that the role in the tenant needs; state.enter and state.reach check it
+	// pays is the organization whose budget a request spends where neither path nor query names one; nil, or
+	// an answer of zero, means the user's first organization.
+	pays func(c *call) int64
+	can  string // the permission that the role in the tenant needs; state.enter and state.reach check it
 	// do runs with the state locked. It returns what to send: a reply as it is, a waiting after it
-	// has run without the lock, anything else as JSON with status 200.
+	// has run without the lock, what a handover sends, anything else as JSON with status 200.
 	do func(c *call) (any, error)
 }
 
 // waiting finishes an answer that takes time on the simulator's clock.
 type waiting func(ctx context.Context) any
+
+// handover lets another handler answer, without the lock.
+type handover http.HandlerFunc
 
 // reply is an answer that is not plain JSON with status 200.
 type reply struct {
@@ -67,6 +73,10 @@ func (s *Server) serve(rt route) http.HandlerFunc {
 		}
 		if later, ok := answer.(waiting); ok && err == nil {
 			answer = later(r.Context())
+		}
+		if other, ok := answer.(handover); ok && err == nil {
+			other(x, r)
+			return
 		}
 		if err != nil {
 			answer = errorReply(err)

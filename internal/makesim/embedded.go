@@ -19,6 +19,15 @@ func embedded(list []byte) []object {
 	return rows
 }
 
+// fill gives a row the members that it lacks.
+func fill(row, defaults object) {
+	for member, value := range defaults {
+		if row[member] == nil {
+			row[member] = value
+		}
+	}
+}
+
 // hide renames members so that they stay in the simulator.
 func hide(row object, members ...string) {
 	for _, member := range members {

@@ -26,6 +26,9 @@ type suberror struct {
 
 // Error is for logs of the simulator; clients see the JSON form.
 func (e *apiError) Error() string {
+	if len(e.Suberrors) > 0 {
+		return e.Suberrors[0].Message
+	}
 	return strings.TrimSpace(fmt.Sprintf("%d %s %s %s", e.status, e.Code, e.Message, e.Detail))
 }
 

@@ -1,9 +1,8 @@
 package makesim
 
 import (
+	"cmp"
 	"context"
-	"crypto/rand"
-	"encoding/hex"
 	"fmt"
 	"maps"
 	"slices"
@@ -11,213 +10,296 @@ import (
 	"time"
 )
 
-// responsiveLimit is how long a responsive run is waited for. Source: the API's OpenAPI document.
-const responsiveLimit = 40 * time.Second
-
-// execution is one run of a scenario.
+// execution is one run of a scenario, kept as a row of the scenario's own table.
 type execution struct {
-	id      string
-	author  int64
-	started time.Time
-	ends    time.Time
-	outputs map[string]any
+	ID string `json:"id"`
+	// Type is how it was started.
+	Type    startedBy `json:"type"`
+	Author  *int64    `json:"author"` // nil: nobody, it runs by itself
+	Instant bool      `json:"instant"`
+	Started time.Time `json:"started"`
+	// Ends is when the run ends or ended on the simulator's clock; how it ends is decided when it starts.
+	Ends    time.Time `json:"ends"`
+	Status  status    `json:"status"`
+	Inputs  object    `json:"inputs"`
+	Outputs object    `json:"outputs"`
+	Error   *runError `json:"error"`
 }
 
-func (e *execution) running(now time.Time) bool { return now.Before(e.ends) }
+type startedBy string
 
-// executionRoutes find a run again.
-func (s *Server) executionRoutes() []route {
-	read := []string{"scenarios:read"}
-	return []route{
-		{pattern: "GET /api/v2/scenarios/{scenarioId}/executions/{executionId}", scopes: read, do: s.getExecution},
-		{pattern: "GET /api/v2/scenarios/{scenarioId}/logs", scopes: read, do: s.listLogs},
-		{pattern: "GET /api/v2/scenarios/{scenarioId}/logs/{executionId}", scopes: read, do: s.getLog},
-	}
+const (
+	manually      startedBy = "manual" // by somebody, also through the API
+	automatically startedBy = "auto"   // by schedule or webhook
+)
+
+// status is how a run ended. Source: the API's OpenAPI document.
+type status int
+
+const (
+	succeeded status = 1
+	warned    status = 2
+	failed    status = 3
+)
+
+// String is the name in the detail of an execution.
+func (s status) String() string { return [...]string{"", "SUCCESS", "WARNING", "ERROR"}[s] }
+
+// runError is what went wrong in a run.
+type runError struct {
+	Name        string       `json:"name"`
+	Message     string       `json:"message"`
+	CauseModule *causeModule `json:"causeModule,omitempty"`
 }
 
-func (s *Server) runScenario(c *call) (any, error) {
-	sc, role, err := s.reachable(c)
-	if err != nil {
-		return nil, err
-	}
-	if !mayRun(role) {
-		return nil, insufficientRights()
-	}
-	var body struct {
-		Data       map[string]any `json:"data"`
-		Responsive bool           `json:"responsive"`
-	}
-	if err := c.decode(&body); err != nil {
-		return nil, err
-	}
-	inputs, err := readInputs(sc.Interface.Input, body.Data)
-	if err != nil {
-		return nil, err
-	}
-	if !sc.Active {
-		return nil, notAllowedNow("The scenario is not activated.")
-	}
-	if n := len(sc.executions); n > 0 && sc.executions[n-1].running(c.now) {
-		return nil, notAllowedNow("The scenario is already being executed.")
-	}
-	e := s.execute(c, sc, inputs)
-	if !body.Responsive {
-		return object{"executionId": e.id}, nil
-	}
-	return waiting(func(ctx context.Context) any { return s.awaitExecution(ctx, e) }), nil
+type causeModule struct {
+	Name    string `json:"name"`
+	AppName string `json:"appName"`
 }
 
-func (s *Server) execute(c *call, sc *scenario, inputs map[string]any) *execution {
-	seconds := sc.RunSeconds
-	if s.state.knobs.RunSeconds > 0 {
-		seconds = s.state.knobs.RunSeconds
+func (e execution) running(now time.Time) bool { return now.Before(e.Ends) }
+
+// keptExecutions is how many runs of a scenario, and of an incomplete execution, are remembered.
+const keptExecutions = 500
+
+func executionsOf(scenario int64) string { return fmt.Sprintf("executions/%d", scenario) }
+
+// executions are those of a scenario, oldest first.
+func (st *state) executions(scenario int64) []execution {
+	return readExecutions(st.tables[executionsOf(scenario)])
+}
+
+func readExecutions(t *table) []execution {
+	if t == nil {
+		return nil
 	}
-	id := make([]byte, 16)
-	_, _ = rand.Read(id) // never fails, see crypto/rand
-	e := &execution{
-		id: hex.EncodeToString(id), author: c.user.ID, started: c.now,
-		ends: c.now.Add(time.Duration(seconds) * time.Second), outputs: fillOutputs(sc.Outputs, inputs),
+	all := make([]execution, len(t.Rows))
+	for i, row := range t.Rows {
+		decodeRow(row, &all[i])
 	}
-	sc.executions = append(sc.executions, e)
+	return all
+}
+
+// consumed is what the remembered runs of a scenario used: one operation each.
+func (st *state) consumed(scenario int64) (operations, transfer int) {
+	if t := st.tables[executionsOf(scenario)]; t != nil {
+		operations = len(t.Rows)
+	}
+	return operations, 0
+}
+
+// busy tells whether a run of the scenario is under way.
+func (st *state) busy(scenario int64, now time.Time) bool {
+	t := st.tables[executionsOf(scenario)]
+	return t != nil && slices.ContainsFunc(t.Rows, func(row object) bool { return now.Before(moment(row["ends"])) })
+}
+
+// execute runs a scenario. The caller says when, how and with what it starts.
+func (st *state) execute(sc object, e execution) execution {
+	seconds := cmp.Or(int64(st.knobs.RunSeconds), integer(sc["_runSeconds"]))
+	e.Ends = e.Started.Add(time.Duration(seconds) * time.Second)
+	b := blueprintOf(sc)
+	e.Status, e.Error = st.failure(sc, b)
+	if e.Error == nil {
+		returned, _ := b.find(returnModule)
+		e.Outputs = fillOutputs(returned.Mapper, e.Inputs)
+	}
+	e = st.tables.of(executionsOf(integer(sc["id"]))).addExecution(executionsOf(integer(sc["id"])), e)
+	if e.Status == failed && b.Metadata.Scenario.KeepIncomplete {
+		st.keepIncomplete(sc, b, e)
+	}
 	return e
 }
 
-// awaitExecution waits on the simulator's clock, which has no alarm, so it looks often.
-func (s *Server) awaitExecution(ctx context.Context, e *execution) any {
-	look := time.NewTicker(5 * time.Millisecond)
-	defer look.Stop()
-	for {
-		now := s.Now()
-		if !e.running(now) {
-			return object{"executionId": e.id, "status": "1", "outputs": e.outputs}
+// addExecution gives a run its identifier and forgets the oldest ones.
+func (t *table) addExecution(kind string, e execution) execution {
+	e.ID = drawText(kind, t.number())
+	t.add(plain(e))
+	t.Rows = t.Rows[max(0, len(t.Rows)-keptExecutions):]
+	return e
+}
+
+// failure is how a run that starts now will end other than well; nil if it will succeed.
+func (st *state) failure(sc object, b blueprint) (status, *runError) {
+	var f Failure
+	decodeRow(sc["_failure"], &f)
+	if st.knobs.RunFails != "" {
+		f = Failure{Message: st.knobs.RunFails}
+	}
+	if f.Message == "" {
+		return succeeded, nil
+	}
+	app, name, _ := strings.Cut(b.failing().Module, ":")
+	problem := &runError{
+		Name: cmp.Or(f.Name, "RuntimeError"), Message: f.Message, CauseModule: &causeModule{Name: name, AppName: app},
+	}
+	if f.Warning {
+		return warned, problem
+	}
+	return failed, problem
+}
+
+// caughtUpRuns is how many runs that nobody looked at are made up for at most.
+const caughtUpRuns = 20
+
+// runDue starts the scenarios that run by themselves, as often as they were due since the last time.
+func (st *state) runDue(now time.Time) {
+	for _, sc := range st.tables.of(scenarioKind).Rows {
+		every := interval(sc)
+		next := moment(sc["_next"])
+		if sc["isActive"] != true || every == 0 || next.IsZero() || next.After(now) {
+			continue
 		}
-		if now.Sub(e.started) >= responsiveLimit {
-			return object{"executionId": e.id}
+		if missed := now.Sub(next) / every; missed > caughtUpRuns {
+			next = next.Add((missed - caughtUpRuns) * every)
 		}
-		select {
-		case <-ctx.Done():
-			return object{"executionId": e.id} // the client is gone, the run goes on
-		case <-look.C:
+		for ; !next.After(now); next = next.Add(every) {
+			st.runBySchedule(sc, next)
 		}
+		sc["_next"] = next.Format(timeLayout)
 	}
 }
 
-// readInputs checks the inputs against the interface and fills in defaults.
-func readInputs(fields []Field, data map[string]any) (map[string]any, error) {
-	inputs := maps.Clone(data)
-	if inputs == nil {
-		inputs = map[string]any{}
+// runBySchedule runs a scenario once, or once for each item in the queue of its webhook.
+func (st *state) runBySchedule(sc object, at time.Time) {
+	if hook := st.tables.of(hookKind).find(sc["hookId"]); hook != nil {
+		st.drain(hook, sc, at)
+		return
 	}
-	var problems []string
-	for _, f := range fields {
-		value := inputs[f.Name]
-		if value == nil {
-			value = f.Default
-			inputs[f.Name] = value
-		}
-		switch {
-		case value == nil && f.Required:
-			problems = append(problems, missing(f.Name))
-		case value != nil && !f.accepts(value):
-			problems = append(problems, fmt.Sprintf("Invalid %s in parameter '%s'.", f.Type, f.Name))
-		}
-	}
-	if len(problems) > 0 {
-		return nil, badRequest(problems...)
-	}
-	return inputs, nil
+	st.execute(sc, execution{Type: automatically, Started: at})
 }
 
-// accepts checks a JSON value against the field's type. Dates and JSON travel as text.
-func (f Field) accepts(value any) bool {
-	switch v := value.(type) {
-	case string:
-		if f.Type == "select" {
-			return len(f.Options) == 0 || slices.Contains(f.Options, v)
-		}
-		return f.Type == "text" || f.Type == "date" || f.Type == "json"
-	case float64:
-		return f.Type == "number"
-	case bool:
-		return f.Type == "boolean"
-	case map[string]any:
-		return f.Type == "collection"
-	case []any:
-		return f.Type == "array"
-	}
-	return false
+// executionRoutes run scenarios and find the runs again.
+func (s *Server) executionRoutes() []route {
+	scenarios := s.serving(scenarioResource())
+	// Runs do not count against the budget. Source: Make's page on rate limiting.
+	run := scenarios.on("POST", "/run", "scenarios:run", "scenario start", s.runScenario)
+	run.exempt = true
+	return s.caughtUp([]route{
+		run,
+		scenarios.on("POST", "/replay", "scenarios:run", "scenario start", s.replayExecution),
+		scenarios.on("POST", "/executions/{executionId}/stop", "scenarios:run", "scenario stop", s.stopExecution),
+		scenarios.on("GET", "/executions/{executionId}", "scenarios:read", "scenario logs get", s.getExecution),
+		scenarios.on("GET", "/logs", "scenarios:read", "scenario logs get", s.listLogs),
+		scenarios.on("GET", "/logs/{executionId}", "scenarios:read", "scenario logs get", s.getLog),
+	})
 }
 
-// fillOutputs replaces each text "{{var.input.NAME}}" by that input.
-func fillOutputs(outputs, inputs map[string]any) map[string]any {
-	filled := map[string]any{}
-	for name, value := range outputs {
-		if text, ok := value.(string); ok {
-			inner, isInput := strings.CutPrefix(text, "{{var.input.")
-			input, closed := strings.CutSuffix(inner, "}}")
-			if isInput && closed {
-				value = inputs[input]
-			}
-		}
-		filled[name] = value
+// findExecution is the run that the path names.
+func (s *Server) findExecution(c *call, sc object) (e execution, row object, err error) {
+	row = s.state.tables.of(executionsOf(integer(sc["id"]))).find(c.r.PathValue("executionId"))
+	if row == nil {
+		return e, nil, notFound()
 	}
-	return filled
+	decodeRow(row, &e)
+	return e, row, nil
 }
 
-func (s *Server) findExecution(c *call) (*scenario, *execution, error) {
-	sc, _, err := s.reachable(c)
+// getExecution leaves out outputs that are larger than maxBytes.
+func (s *Server) getExecution(c *call, sc object) (any, error) {
+	e, _, err := s.findExecution(c, sc)
 	if err != nil {
-		return nil, nil, err
+		return nil, err
 	}
-	i := slices.IndexFunc(sc.executions, func(e *execution) bool { return e.id == c.r.PathValue("executionId") })
-	if i < 0 {
-		return nil, nil, notFound()
-	}
-	return sc, sc.executions[i], nil
-}
-
-func (s *Server) getExecution(c *call) (any, error) {
-	_, e, err := s.findExecution(c)
+	most, err := pageNumber(c.query(), "maxBytes", maxBody)
 	if err != nil {
 		return nil, err
 	}
 	if e.running(c.now) {
 		return object{"status": "RUNNING"}, nil
 	}
-	return object{"status": "SUCCESS", "outputs": e.outputs}, nil
+	detail := object{"status": e.Status.String()}
+	maps.Copy(detail, e.result())
+	if len(encode(e.Outputs)) > most {
+		delete(detail, "outputs")
+	}
+	return detail, nil
 }
 
-// listLogs answers newest first, runs that have ended only.
-func (s *Server) listLogs(c *call) (any, error) {
-	sc, _, err := s.reachable(c)
+// result are the outputs or the error.
+func (e execution) result() object {
+	if e.Error != nil {
+		return object{"error": e.Error}
+	}
+	return object{"outputs": e.Outputs}
+}
+
+func (s *Server) stopExecution(c *call, sc object) (any, error) {
+	if _, err := c.fields(may("force", boolean)); err != nil {
+		return nil, err
+	}
+	e, row, err := s.findExecution(c, sc)
 	if err != nil {
 		return nil, err
 	}
-	rows := []object{}
-	for _, e := range slices.Backward(sc.executions) {
-		if !e.running(c.now) {
-			rows = append(rows, s.logObject(sc, e))
-		}
+	if !e.running(c.now) {
+		return nil, notAllowedNow("The execution is not running.")
 	}
-	return object{"scenarioLogs": rows, "pg": object{"limit": defaultLimit, "sortDir": "desc"}}, nil
+	e.stop(row, c.now)
+	return object{}, nil
 }
 
-func (s *Server) getLog(c *call) (any, error) {
-	sc, e, err := s.findExecution(c)
+// stop ends a run in its row.
+func (e execution) stop(row object, now time.Time) {
+	e.Ends, e.Status, e.Outputs = now, failed, nil
+	e.Error = &runError{Name: "ExecutionInterruptedError", Message: "The scenario execution was stopped."}
+	maps.Copy(row, plain(e))
+}
+
+// replayExecution runs a scenario again with the inputs of an earlier run, the first that is named.
+func (s *Server) replayExecution(c *call, sc object) (any, error) {
+	body, err := c.fields(must("executionIds", list))
 	if err != nil {
 		return nil, err
 	}
-	if e.running(c.now) {
+	ids := texts(body["executionIds"])
+	if len(ids) == 0 {
+		return nil, badRequest(missing("executionIds"))
+	}
+	row := s.state.tables.of(executionsOf(integer(sc["id"]))).find(ids[0])
+	if row == nil {
 		return nil, notFound()
 	}
-	return object{"scenarioLog": s.logObject(sc, e)}, nil
+	if err := s.mayStart(c, sc); err != nil {
+		return nil, err
+	}
+	var e execution
+	decodeRow(row, &e)
+	s.state.execute(sc, execution{Type: manually, Author: &c.user.ID, Instant: true, Started: c.now, Inputs: e.Inputs})
+	return reply{status: 202}, nil
 }
 
-func (s *Server) logObject(sc *scenario, e *execution) object {
-	o, _ := s.state.team(sc.TeamID)
-	return object{
-		"imtId": e.id, "id": e.id, "type": "manual", "status": 1, "duration": e.ends.Sub(e.started).Milliseconds(),
-		"operations": 1, "centicredits": 100, "transfer": 0, "organizationId": o.ID, "teamId": sc.TeamID,
-		"authorId": e.author, "instant": true, "timestamp": e.started.Format(timeLayout),
+// awaitExecution waits on the simulator's clock, which has no alarm, so it looks often. ended is false when the
+// limit passed, the caller is gone or the run was forgotten.
+func (s *Server) awaitExecution(ctx context.Context, scenario int64, id string, limit time.Duration) (e execution, ended bool) {
+	look := time.NewTicker(5 * time.Millisecond)
+	defer look.Stop()
+	for {
+		found, now := s.lookAt(scenario, id)
+		switch {
+		case found == nil:
+			return e, false
+		case !found.running(now):
+			return *found, true
+		case now.Sub(found.Started) >= limit:
+			return *found, false
+		}
+		select {
+		case <-ctx.Done():
+			return *found, false
+		case <-look.C:
+		}
 	}
+}
+
+func (s *Server) lookAt(scenario int64, id string) (*execution, time.Time) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	row := s.state.tables.of(executionsOf(scenario)).find(id)
+	if row == nil {
+		return nil, s.now()
+	}
+	e := &execution{}
+	decodeRow(row, e)
+	return e, s.now()
 }

@@ -74,6 +74,12 @@ func (s *sim) request(method, path, authorization, contentType string, body io.R
 	if contentType != "" {
 		r.Header.Set("Content-Type", contentType)
 	}
+	return s.read(r)
+}
+
+// read sends a request and reads the answer.
+func (s *sim) read(r *http.Request) (answer, error) {
+	s.t.Helper()
 	response, err := s.http.Do(r)
 	if err != nil {
 		return answer{}, err
@@ -86,7 +92,7 @@ func (s *sim) request(method, path, authorization, contentType string, body io.R
 	a := answer{status: response.StatusCode, header: response.Header, text: string(text)}
 	if strings.HasPrefix(response.Header.Get("Content-Type"), "application/json") {
 		if err := json.Unmarshal(text, &a.json); err != nil {
-			s.t.Fatalf("%s %s: answer is not JSON: %v", method, path, err)
+			s.t.Fatalf("%s %s: answer is not JSON: %v", r.Method, r.URL.Path, err)
 		}
 	}
 	return a, nil
@@ -252,3 +258,19 @@ const (
 	reader = "Token " + makesim.ReaderToken
 	other  = "Token " + makesim.OtherToken
 )
+
+// newRequest and do are for requests that need headers or a Host of their own.
+func (s *sim) newRequest(method, path, body string) *http.Request {
+	s.t.Helper()
+	r, err := http.NewRequestWithContext(s.t.Context(), method, s.URL+path, strings.NewReader(body))
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	r.Header.Set("Content-Type", "application/json")
+	return r
+}
+
+func (s *sim) do(r *http.Request) answer {
+	s.t.Helper()
+	return s.must(s.read(r))
+}

@@ -59,6 +59,8 @@ type Knobs struct {
 	WebhookKeyStatus int `json:"webhookKeyStatus"`
 	// RunSeconds is how long every scenario runs on the simulator's clock; zero means as seeded.
 	RunSeconds int `json:"runSeconds"`
+	// RunFails is the error that every run ends with; empty means as seeded. Global, as RunSeconds is.
+	RunFails string `json:"runFails"`
 
 	// LatencyMilliseconds delays each request in real time, before it is processed; see LatencyDistribution.
 	LatencyMilliseconds int `json:"latencyMilliseconds"`

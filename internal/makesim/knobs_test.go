@@ -195,12 +195,12 @@ func TestRunNeedsReadWrite(t *testing.T) {
 
 func TestFreePlanLimit(t *testing.T) {
 	seed := makesim.DefaultSeed()
-	seed.Organizations[0].Plan = "free"
+	seed.Organizations[1].Plan = "free"
 	s := startWith(t, makesim.Options{Seed: seed})
 	spend := func(want int) {
 		t.Helper()
 		n := 0
-		for s.get("/api/v2/users/me", root).status == 200 {
+		for s.get("/api/v2/users/me", other).status == 200 {
 			n++
 		}
 		if n != want {

@@ -59,7 +59,7 @@ func limitReply(k Knobs, left time.Duration) reply {
 	return r
 }
 
-// payer is the organization that the path or the query names, if the user belongs to it, else the user's
+// payer is the organization that the path or the query names, or that owns the object of the path, if the user belongs to it, else the user's
 // first one; nil for a user without any.
 func (s *Server) payer(c *call) *Organization {
 	query := c.r.URL.Query()
@@ -72,10 +72,13 @@ func (s *Server) payer(c *call) *Organization {
 	}
 	org := s.state.organization(named("organizationId"))
 	if sc := s.state.scenario(named("scenarioId")); sc != nil && org == nil {
-		org, _ = s.state.team(sc.TeamID)
+		org, _ = s.state.team(integer(sc["teamId"]))
 	}
 	if org == nil {
 		org, _ = s.state.team(named("teamId"))
+	}
+	if org == nil && c.route.pays != nil {
+		org = s.state.organization(c.route.pays(c))
 	}
 	if org != nil && c.user.memberOf(org) {
 		return org

@@ -11,7 +11,7 @@ import (
 
 // globalKnobs cannot be set for one credential.
 var globalKnobs = []string{
-	"revokedClients", "tokenEncoding", "freePlanLimit", "webhookKeyStatus", "seed", "down", "tlsFault", "tlsFaultCount", "faults",
+	"revokedClients", "tokenEncoding", "freePlanLimit", "webhookKeyStatus", "runSeconds", "runFails", "seed", "down", "tlsFault", "tlsFaultCount", "faults",
 }
 
 // override is the knobs that are set for one credential, as they were given.

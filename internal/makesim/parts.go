@@ -16,17 +16,13 @@ const (
 	PartMCP           Part = "mcp"           // the cloud MCP server, mcp.<zone> or /mcp/
 )
 
-// Path prefixes of the parts that have hosts of their own. Make's on-premise documentation puts webhooks under
-// /wh/ of the zone itself, and its cloud puts the MCP server under /mcp/ too.
-const (
-	hookPrefix = "/wh/"
-	mcpPrefix  = "/mcp/"
-)
+// mcpPrefix is where a zone has the MCP server. Source: Make's page on its MCP server.
+const mcpPrefix = "/mcp/"
 
 // partOf tells which part of Make a path belongs to.
 func partOf(path string) Part {
 	switch {
-	case strings.HasPrefix(path, hookPrefix):
+	case strings.HasPrefix(path, gatewayPrefix):
 		return PartHooks
 	case strings.HasPrefix(path, mcpPrefix):
 		return PartMCP
@@ -41,8 +37,8 @@ func partOf(path string) Part {
 // https://<zone>/mcp/stateless. All other paths mean the same on every host.
 func routeHost(r *http.Request) {
 	switch {
-	case strings.HasPrefix(r.Host, "hook."):
-		addPrefix(r, hookPrefix)
+	case strings.HasPrefix(r.Host, gatewayHost):
+		addPrefix(r, gatewayPrefix)
 	case strings.HasPrefix(r.Host, "mcp.") && !strings.HasPrefix(r.URL.Path, "/.well-known/"):
 		addPrefix(r, mcpPrefix)
 	}

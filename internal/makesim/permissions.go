@@ -1,8 +1,10 @@
 package makesim
 
 import (
+	"cmp"
 	"slices"
 	"strings"
+	"sync"
 )
 
 // permission is one thing that roles allow. Its phrase is what routes ask for.
@@ -28,7 +30,7 @@ var (
 	organizationBookkeep = []string{"Owner", "Admin", "Accountant"}
 )
 
-// teamPermissions count from 1 in this order: add new ones at the end of the list.
+// teamPermissions are numbered in this order: add new ones at the end of the list.
 var teamPermissions = []permission{
 	{"team view", "team", teamAll},
 	{"team edit", "team", teamAdmins},
@@ -68,7 +70,7 @@ var teamPermissions = []permission{
 	{"function edit", "function", teamEditors},
 }
 
-// organizationPermissions count from 101 in this order: add new ones at the end of the list.
+// organizationPermissions are numbered in this order: add new ones at the end of the list.
 var organizationPermissions = []permission{
 	{"organization view", "organization", organizationAll},
 	{"organization edit", "organization", organizationAdmins},
@@ -92,6 +94,34 @@ var organizationPermissions = []permission{
 	{"audit logs get", "audit log", organizationAdmins},
 	{"analytics get", "analytics", organizationOwners},
 }
+
+// numberedPermission is a permission as custom roles refer to it.
+type numberedPermission struct {
+	permission
+	id       int64
+	category string // of the roles that can have it
+	requires []string
+}
+
+// allPermissions count from 1 for teams and from 101 for organizations. Each requires the first one of its
+// group, which is to see what the group is about.
+var allPermissions = sync.OnceValue(func() []numberedPermission {
+	var all []numberedPermission
+	for where, first := range map[tenant]int64{ofTeam: 1, ofOrganization: 101} {
+		sees := map[string]string{}
+		for i, p := range permissionsOf(where) {
+			n := numberedPermission{permission: p, id: first + int64(i), category: where.category(), requires: []string{}}
+			if see, known := sees[p.group]; known {
+				n.requires = []string{see}
+			} else {
+				sees[p.group] = p.phrase
+			}
+			all = append(all, n)
+		}
+	}
+	slices.SortFunc(all, func(a, b numberedPermission) int { return cmp.Compare(a.id, b.id) })
+	return all
+})
 
 func permissionsOf(where tenant) []permission {
 	if where == ofTeam {

@@ -22,13 +22,18 @@ func pick(o object, query url.Values, defaults ...string) object {
 	if len(columns) == 0 || slices.Contains(columns, "*") {
 		return o
 	}
-	picked := object{}
+	return picked(o, columns...)
+}
+
+// picked keeps those of the columns that exist.
+func picked(o object, columns ...string) object {
+	kept := object{}
 	for _, column := range columns {
 		if value, ok := o[column]; ok {
-			picked[column] = value
+			kept[column] = value
 		}
 	}
-	return picked
+	return kept
 }
 
 // page sorts and cuts a list by pg[sortBy], pg[sortDir], pg[offset] and pg[limit], then picks columns.
@@ -56,11 +61,11 @@ func page(rows []object, query url.Values, sortBy string, columns ...string) ([]
 	})
 	rows = rows[min(offset, len(rows)):]
 	rows = rows[:min(limit, len(rows))]
-	picked := make([]object, 0, len(rows))
+	kept := make([]object, 0, len(rows))
 	for _, row := range rows {
-		picked = append(picked, pick(row, query, columns...))
+		kept = append(kept, pick(row, query, columns...))
 	}
-	return picked, object{"sortBy": sortBy, "sortDir": direction, "limit": limit, "offset": offset}, nil
+	return kept, object{"sortBy": sortBy, "sortDir": direction, "limit": limit, "offset": offset}, nil
 }
 
 func pageNumber(query url.Values, name string, absent int) (int, error) {

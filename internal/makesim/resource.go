@@ -13,7 +13,7 @@ import (
 // # How to add a family
 //
 // A family is one file. It has a function that describes each kind of object, named in resources(), and a
-// function of routes, named in Server.handle:
+// function of routes, named in Server.families:
 //
 //	func keyResource() resource {
 //		return resource{
@@ -120,7 +120,7 @@ func (r served) delete(scope, can string, confirm bool) route {
 // on is a route about one object, which is there and in the caller's reach when do runs.
 func (r served) on(method, suffix, scope, can string, do func(c *call, row object) (any, error)) route {
 	return route{
-		pattern: method + " " + r.path + "/{" + r.id + "}" + suffix, scopes: []string{scope}, can: can,
+		pattern: method + " " + r.path + "/{" + r.id + "}" + suffix, scopes: []string{scope}, can: can, pays: r.payer,
 		do: func(c *call) (any, error) {
 			row, err := r.find(c, c.r.PathValue(r.id))
 			if err != nil {
@@ -129,6 +129,22 @@ func (r served) on(method, suffix, scope, can string, do func(c *call, row objec
 			return do(c, row)
 		},
 	}
+}
+
+// payer is the organization that owns the object of the path; zero if there is none.
+func (r served) payer(c *call) int64 {
+	row := r.state.tables.of(r.kind).find(c.r.PathValue(r.id))
+	if row == nil {
+		return 0
+	}
+	id := r.ownerOf(&r.state, row)
+	if r.tenant == ofOrganization {
+		return id
+	}
+	if o, _ := r.state.team(id); o != nil {
+		return o.ID
+	}
+	return 0
 }
 
 // find returns the row with an id if the caller may do with it what the route is for.

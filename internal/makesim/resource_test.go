@@ -50,3 +50,25 @@ func TestSeededObjectsAreChecked(t *testing.T) {
 		}
 	}
 }
+
+// A user of two organizations pays from the one that owns the object of the path.
+func TestTheOwnerOfTheObjectPays(t *testing.T) {
+	seed := makesim.DefaultSeed()
+	for i := range seed.Users {
+		if seed.Users[i].ID == makesim.UserID {
+			seed.Users[i].Organizations = append(seed.Users[i].Organizations, makesim.OrganizationRole{ID: makesim.OtherOrganizationID, Role: "Owner"})
+		}
+	}
+	s := startWith(t, makesim.Options{Seed: seed})
+	s.get("/api/v2/keys/32", root)
+	s.get("/api/v2/keys/31", root)
+	var payers []int64
+	for _, entry := range s.Ledger() {
+		if entry.Request != nil {
+			payers = append(payers, entry.Request.OrganizationID)
+		}
+	}
+	if diff := cmp.Diff([]int64{makesim.OtherOrganizationID, makesim.OrganizationID}, payers); diff != "" {
+		t.Error(diff)
+	}
+}

@@ -44,7 +44,8 @@ func (u *User) teamRole(o *Organization, team int64) string {
 	switch u.organizationRole(o.ID) {
 	case "Owner", "Admin":
 		return "Team Admin"
-	case "Member":
+	case "", "Accountant":
+	default: // Member or a role of the organization's own
 		for _, r := range u.Teams {
 			if r.ID == team {
 				return r.Role
@@ -52,9 +53,4 @@ func (u *User) teamRole(o *Organization, team int64) string {
 		}
 	}
 	return ""
-}
-
-// mayRun tells whether a team role has the permission "scenario start".
-func mayRun(role string) bool {
-	return role == "Team Admin" || role == "Team Member" || role == "Team Operator"
 }

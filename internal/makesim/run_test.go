@@ -49,7 +49,7 @@ func TestRunCanBeFoundAgain(t *testing.T) {
 	if a := s.get(path, reader); a.json["status"] != "SUCCESS" || at(a, "outputs", "email") != "a@b.example" {
 		t.Errorf("after it ran: %s", a.text)
 	}
-	if diff := cmp.Diff([]any{id}, column(s.get("/api/v2/scenarios/501/logs", reader), "scenarioLogs", "imtId")); diff != "" {
+	if diff := cmp.Diff([]any{id}, column(s.get("/api/v2/scenarios/501/logs", reader), "scenarioLogs", "id")); diff != "" {
 		t.Error(diff)
 	}
 	if a := s.get("/api/v2/scenarios/501/logs/"+id, reader); at(a, "scenarioLog", "duration") != 10000.0 {

@@ -10,9 +10,10 @@ var readWrite = []string{
 	"private-spaces", "scenarios", "sdk-apps", "team-variables", "teams", "templates", "udts", "user",
 }
 
-// userScopes are the scopes that any user may hold.
+// userScopes are the scopes that any user may hold. The overview counts apps:read among the administrators',
+// yet the SDK asks users for it.
 func userScopes() []string {
-	scopes := []string{"analytics:read", "mcp:use", "scenarios:run"}
+	scopes := []string{"analytics:read", "apps:read", "mcp:use", "scenarios:run"}
 	for _, resource := range readWrite {
 		scopes = append(scopes, resource+":read", resource+":write")
 	}
@@ -23,7 +24,7 @@ func userScopes() []string {
 // tokenScopes are all scopes that an API token can carry. The ones of administrators can be ticked by
 // anybody; on the cloud they open nothing.
 func tokenScopes() []string {
-	scopes := append(userScopes(), "admin:read", "admin:write", "apps:read", "apps:write", "system:read", "system:write")
+	scopes := append(userScopes(), "admin:read", "admin:write", "apps:write", "system:read", "system:write")
 	slices.Sort(scopes)
 	return scopes
 }

@@ -41,6 +41,14 @@ const (
 	InactiveScenarioID int64 = 502
 	SyncScenarioID     int64 = 503
 	OtherScenarioID    int64 = 901
+
+	// FolderID is at the top; InactiveScenarioID is in a folder of it.
+	FolderID int64 = 61
+	// HookID is a webhook that no scenario uses; HookUDID is in its address.
+	HookID   int64 = 11
+	HookUDID       = "1gqnexkk1vwxg2wpj39kg30pzp6uhe7h"
+	// IncompleteID is an incomplete execution of SyncScenarioID.
+	IncompleteID = "a07e16f2ad134bf49cf83a00aa95c0a5"
 )
 
 // Seed is the state that a simulator starts from. See seed.yaml for an example with every field.
@@ -60,6 +68,9 @@ type Organization struct {
 	Name string `json:"name"`
 	// Plan sets the requests per minute: free, core, pro, teams or enterprise.
 	Plan string `json:"plan"`
+	// CountryID and TimezoneID are of GET /enums/countries and /enums/timezones; zero means a default.
+	CountryID  int64 `json:"countryID,omitempty"`
+	TimezoneID int64 `json:"timezoneID,omitempty"`
 	// Zone is the host in the organization's answers; empty means the Host of the request.
 	Zone  string `json:"zone,omitempty"`
 	Teams []Team `json:"teams"`
@@ -69,6 +80,11 @@ type Organization struct {
 type Team struct {
 	ID   int64  `json:"id"`
 	Name string `json:"name"`
+	// OperationsLimit is in operations and TransferLimit in bytes, both per month; nil means no limit.
+	OperationsLimit *int64 `json:"operationsLimit,omitempty"`
+	TransferLimit   *int64 `json:"transferLimit,omitempty"`
+	// ScenarioDrafts lets scenarios have drafts.
+	ScenarioDrafts bool `json:"scenarioDrafts,omitempty"`
 }
 
 // User is an account with its roles. The effective right is what scopes and roles both allow.
@@ -113,49 +129,6 @@ type OAuthClient struct {
 	Secret string `json:"secret,omitempty"`
 	// RedirectURIs are compared exactly, except that a loopback host may have any port (RFC 8252 §7.3).
 	RedirectURIs []string `json:"redirectURIs"`
-}
-
-// Scenario is something that can be run.
-type Scenario struct {
-	ID          int64      `json:"id"`
-	TeamID      int64      `json:"teamID"`
-	Name        string     `json:"name"`
-	Description string     `json:"description,omitempty"`
-	Active      bool       `json:"active"`
-	Scheduling  Scheduling `json:"scheduling"`
-	Interface   Interface  `json:"interface"`
-	// Outputs is what a run answers. A text "{{var.input.NAME}}" is replaced by that input.
-	Outputs map[string]any `json:"outputs,omitempty"`
-	// RunSeconds is how long a run takes on the simulator's clock; zero means no time.
-	RunSeconds int `json:"runSeconds,omitempty"`
-}
-
-// Scheduling says when a scenario runs.
-type Scheduling struct {
-	// Type is immediately, indefinitely, once, daily, weekly, monthly, yearly or on-demand.
-	Type string `json:"type"`
-	// Interval is in seconds, for indefinitely.
-	Interval int `json:"interval,omitempty"`
-}
-
-// Interface is what a scenario takes and gives; an absent list is null on the wire.
-type Interface struct {
-	Input  []Field `json:"input"`
-	Output []Field `json:"output"`
-}
-
-// Field is one input or output of a scenario.
-type Field struct {
-	Name string `json:"name"`
-	// Type is text, number, boolean, date, json, select, collection or array.
-	Type      string `json:"type"`
-	Label     string `json:"label,omitempty"`
-	Help      string `json:"help,omitempty"`
-	Default   any    `json:"default"`
-	Required  bool   `json:"required"`
-	Multiline bool   `json:"multiline,omitempty"`
-	// Options are the values that a select accepts.
-	Options []string `json:"options,omitempty"`
 }
 
 //go:embed seed.yaml

@@ -87,7 +87,7 @@ func (s Seed) checkUsers(seen unique) error {
 			if !seen.has("organization id", role.ID) {
 				return fmt.Errorf("%s.id: no organization %d", at, role.ID)
 			}
-			if err := checkRole(at, role.Role, organizationRoles); err != nil {
+			if err := s.checkRole(at, role.Role, ofOrganization); err != nil {
 				return err
 			}
 		}
@@ -96,7 +96,7 @@ func (s Seed) checkUsers(seen unique) error {
 			if !seen.has("team id", role.ID) {
 				return fmt.Errorf("%s.id: no team %d", at, role.ID)
 			}
-			if err := checkRole(at, role.Role, teamRoles); err != nil {
+			if err := s.checkRole(at, role.Role, ofTeam); err != nil {
 				return err
 			}
 		}
@@ -104,9 +104,16 @@ func (s Seed) checkUsers(seen unique) error {
 	return nil
 }
 
-func checkRole(place, role string, roles map[string]int) error {
-	if _, ok := roles[role]; !ok {
-		return fmt.Errorf("%s.role: %q is none of %s", place, role, join(slices.Sorted(maps.Keys(roles))))
+// checkRole accepts the built-in roles and the custom ones that the seed has.
+func (s Seed) checkRole(place, role string, where tenant) error {
+	roles := slices.Sorted(maps.Keys(rolesIn(where)))
+	for _, custom := range s.Objects[customRoleKind] {
+		if name, ok := custom["name"].(string); ok && custom["category"] == where.category() {
+			roles = append(roles, name)
+		}
+	}
+	if !slices.Contains(roles, role) {
+		return fmt.Errorf("%s.role: %q is none of %s", place, role, join(roles))
 	}
 	return nil
 }

@@ -12,7 +12,21 @@ import (
 func resources() []resource {
 	return []resource{
 		customRoleResource(),
+		privateSpaceResource(),
 		keyResource(),
+		connectionResource(),
+		credentialRequestResource(),
+		credentialResource(),
+		agentResource(),
+		systemResource(),
+		structureResource(),
+		structureItemResource(),
+		auditLogResource(),
+		folderResource(),
+		hookResource(),
+		scenarioResource(),
+		dlqResource(),
+		deviceResource(),
 	}
 }
 
@@ -53,7 +67,11 @@ func (r resource) checkSeeded(seen unique, place string, row object) error {
 
 // seedFields are what a row of a seed may have.
 func (r resource) seedFields() []field {
-	fields := slices.Concat(r.fields, r.seeded, r.changes)
+	fields := slices.Concat(r.seeded, r.fields)
+	for _, f := range r.changes {
+		f.required = false
+		fields = append(fields, f)
+	}
 	if r.uuid {
 		fields = append(fields, may("id", text))
 	} else {
@@ -73,6 +91,11 @@ func (r resource) seedFields() []field {
 // seedObjects adds the rows of a seed, each as its tenant's first user would.
 func (st *state) seedObjects(seed Seed, now time.Time) error {
 	for _, r := range resources() {
+		if r.kind == scenarioKind {
+			if err := st.seedScenarios(seed.Scenarios, now); err != nil {
+				return err
+			}
+		}
 		for i, row := range seed.Objects[r.kind] {
 			row = plain(row)
 			c := &call{now: now, user: st.firstUser(r.tenant, integer(row[string(r.tenant)]))}

@@ -41,6 +41,8 @@ type Server struct {
 	requests  atomic.Int64
 	stateFile *stateFile // nil keeps the state in memory only
 
+	background *background
+
 	mu    sync.Mutex // guards state
 	state state
 }
@@ -61,6 +63,8 @@ func New(o Options) (*Server, error) {
 		publicURL: strings.TrimSuffix(o.PublicURL, "/"),
 		mux:       http.NewServeMux(),
 		ledger:    newLedger(o.Ledger, o.LedgerLimit),
+
+		background: newBackground(),
 	}
 	if file, ok := o.Ledger.(*LedgerFile); ok {
 		s.requests.Store(file.lastNumber)
@@ -92,18 +96,40 @@ func (s *Server) start(o Options) (err error) {
 	return s.persist() // a file that cannot be written is told at once
 }
 
-// handle registers every endpoint. A new family of resources adds one line and one file.
-func (s *Server) handle() {
-	for _, routes := range [][]route{
+// families are all endpoints that are not the simulator's own. A new family adds one line and one file.
+func (s *Server) families() [][]route {
+	return [][]route{
 		s.authorizationRoutes(),
 		s.userRoutes(),
 		s.apiTokenRoutes(),
 		s.organizationRoutes(),
+		s.teamRoutes(),
+		s.privateSpaceRoutes(),
 		s.scenarioRoutes(),
 		s.executionRoutes(),
+		s.folderRoutes(),
+		s.scenarioPropertyRoutes(),
+		s.dlqRoutes(),
+		s.hookRoutes(),
+		s.deviceRoutes(),
+		s.gatewayRoutes(),
+		s.mcpRoutes(),
 		s.enumRoutes(),
 		s.keyRoutes(),
-	} {
+		s.connectionRoutes(),
+		s.credentialRequestRoutes(),
+		s.agentRoutes(),
+		s.systemRoutes(),
+		s.customPropertyRoutes(),
+		s.auditLogRoutes(),
+		s.roleRoutes(),
+		s.customRoleRoutes(),
+	}
+}
+
+// handle registers every endpoint.
+func (s *Server) handle() {
+	for _, routes := range s.families() {
 		for _, r := range routes {
 			s.mux.HandleFunc(r.pattern, s.serve(r))
 		}

@@ -17,7 +17,6 @@ type state struct {
 	organizations []*Organization
 	users         []*User // the first one is preselected on the consent page
 	clients       []*OAuthClient
-	scenarios     []*scenario
 	tables        tables            // the objects of all other families
 	tokens        map[string]*token // every token that is alive or still remembered, by value
 	prints        map[string]*token // the same by fingerprint
@@ -48,11 +47,11 @@ func blankState() state {
 func newState(seed Seed, now time.Time) (state, error) {
 	st := blankState()
 	st.organizations = pointers(seed.Organizations)
+	for _, o := range st.organizations {
+		o.Teams = slices.Clone(o.Teams) // teams change in place
+	}
 	st.users = pointers(seed.Users)
 	st.clients = pointers(seed.OAuthClients)
-	for _, sc := range seed.Scenarios {
-		st.scenarios = append(st.scenarios, &scenario{Scenario: sc, created: now})
-	}
 	for _, seeded := range seed.APITokens {
 		user := st.user(seeded.UserID)
 		scopes := slices.Clone(seeded.Scopes)

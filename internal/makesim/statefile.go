@@ -49,7 +49,6 @@ func (st *state) parts() []part {
 		{"organizations", st.organizations, &st.organizations},
 		{"users", st.users, &st.users},
 		{"clients", st.clients, &st.clients},
-		{"scenarios", st.scenarios, &st.scenarios},
 		{"tables", st.tables, &st.tables},
 		{"families", st.families, &st.families},
 		{"tokens", st.saveTokens(), (*savedTokens)(st)},

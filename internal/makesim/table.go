@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/google/uuid"
@@ -60,6 +61,13 @@ func (t *table) number() int64 {
 	return t.Last
 }
 
+// identify gives a row a number unless it has an id.
+func (t *table) identify(row object) {
+	if row["id"] == nil {
+		row["id"] = t.number()
+	}
+}
+
 // add keeps a copy of the row and returns it. Its id is in it.
 func (t *table) add(row object) object {
 	row = plain(row)
@@ -72,20 +80,20 @@ func (t *table) add(row object) object {
 
 // find returns the row with an id, which may be a number or its text; nil if there is none.
 func (t *table) find(id any) object {
-	text := fmt.Sprint(id)
-	i := slices.IndexFunc(t.Rows, func(row object) bool { return fmt.Sprint(row["id"]) == text })
+	wanted := wantedValue(id)
+	i := slices.IndexFunc(t.Rows, func(row object) bool { return wanted.is(row["id"]) })
 	if i < 0 {
 		return nil
 	}
 	return t.Rows[i]
 }
 
-// where returns the rows whose member has a value.
+// where returns the rows whose member has a value, which may be a number or its text.
 func (t *table) where(member string, value any) []object {
-	text := fmt.Sprint(value)
+	wanted := wantedValue(value)
 	rows := []object{}
 	for _, row := range t.Rows {
-		if fmt.Sprint(row[member]) == text {
+		if wanted.is(row[member]) {
 			rows = append(rows, row)
 		}
 	}
@@ -94,8 +102,31 @@ func (t *table) where(member string, value any) []object {
 
 // remove drops the rows whose member has a value.
 func (t *table) remove(member string, value any) {
+	wanted := wantedValue(value)
+	t.Rows = slices.DeleteFunc(t.Rows, func(row object) bool { return wanted.is(row[member]) })
+}
+
+// wanted is a value to compare with many. Paths and queries name numbers by their text.
+type wanted struct {
+	text   string
+	number int64
+	whole  bool // number is what the text says
+}
+
+func wantedValue(value any) wanted {
 	text := fmt.Sprint(value)
-	t.Rows = slices.DeleteFunc(t.Rows, func(row object) bool { return fmt.Sprint(row[member]) == text })
+	number, err := strconv.ParseInt(text, 10, 64)
+	return wanted{text: text, number: number, whole: err == nil && strconv.FormatInt(number, 10) == text}
+}
+
+func (w wanted) is(value any) bool {
+	switch v := value.(type) {
+	case string:
+		return v == w.text
+	case int64:
+		return w.whole && v == w.number
+	}
+	return fmt.Sprint(value) == w.text
 }
 
 // drawUUID is an identifier that depends on nothing but the kind and the number.

@@ -56,8 +56,11 @@ func (t *TLSServer) CAPool() *x509.CertPool { return t.authority.Pool() }
 // CAPEM is the authority's certificate, as in the file ca.pem of the makesim command.
 func (t *TLSServer) CAPEM() []byte { return t.authority.PEM() }
 
-// Close stops listening and waits for the requests under way.
-func (t *TLSServer) Close() { t.listener.Close() }
+// Close stops listening and waits for the requests under way and for what goes on in the background.
+func (t *TLSServer) Close() {
+	t.listener.Close()
+	t.Server.Close()
+}
 
 // Approve does what a person does in the browser: it opens an authorize URL of this server, picks the user
 // and allows the request. It returns where the browser is sent: the redirect URI with code and state, or with

@@ -1,6 +1,7 @@
 package makesim
 
 import (
+	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -9,9 +10,10 @@ import (
 // timeLayout is how Make writes times: ISO 8601 with milliseconds, UTC.
 const timeLayout = "2006-01-02T15:04:05.000Z"
 
-// userRoutes answer who the credential belongs to. Both need no scope.
+// userRoutes answer who the credential belongs to, without a scope, and who else there is.
 func (s *Server) userRoutes() []route {
 	return []route{
+		{pattern: "GET /api/v2/users", scopes: []string{"user:read"}, do: s.listUsers},
 		{pattern: "GET /api/v2/users/me", do: s.me},
 		{pattern: "GET /api/v2/users/me/current-authorization", do: s.currentAuthorization},
 	}
@@ -23,28 +25,60 @@ var meColumns = []string{
 	"lastLogin", "tfaStatus", "timezone", "locale",
 }
 
+// userObject is what everybody in the same team or organization may know of a user.
+func userObject(c *call, u *User) object {
+	return object{
+		"id": u.ID, "name": u.Name, "email": u.Email,
+		"language": "en", "timezoneId": defaultTimezone, "localeId": 33, "countryId": defaultCountry,
+		"features": object{}, "avatar": "", "lastLogin": c.now.Format(timeLayout),
+	}
+}
+
+// listUsers has those with a role in the team or organization that the query names.
+func (s *Server) listUsers(c *call) (any, error) {
+	where, can := ofTeam, "team view"
+	if c.query().Get("teamId") == "" {
+		where, can = ofOrganization, "users get"
+	}
+	id, err := c.tenant(where, nil)
+	if err != nil {
+		return nil, err
+	}
+	c.route.can = can
+	if err := s.state.enter(c, where, id); err != nil {
+		return nil, err
+	}
+	rows := []object{}
+	for _, u := range s.state.users {
+		if role, _ := s.state.role(u, where, id); role != "" {
+			rows = append(rows, userObject(c, u))
+		}
+	}
+	rows, pg, err := page(rows, c.query(), "name")
+	return object{"users": rows, "pg": pg}, err
+}
+
 func (s *Server) me(c *call) (any, error) {
-	organizationRoles, teamRoles := rolesOf(c.user)
-	user := object{
-		"id": c.user.ID, "name": c.user.Name, "email": c.user.Email,
-		"language": "en", "timezoneId": 113, "localeId": 33, "countryId": 56,
-		"features": object{}, "avatar": "", "lastLogin": c.now.Format(timeLayout), "tfaStatus": nil,
-		"timezone": "Europe/Prague", "locale": "en-US",
+	organizationRoles, teamRoles := s.state.rolesOf(c.user)
+	user := userObject(c, c.user)
+	maps.Copy(user, object{
+		"tfaStatus": nil, "timezone": "Europe/Prague", "locale": "en-US",
 		"usersAdminsRoleId": nil, "userOrganizationRoles": organizationRoles, "userTeamRoles": teamRoles,
 		"hasPassword": true, "tfaEnabled": false, "forceSetPassword": false, "hasAddedApp": false, "supportEligible": true,
-	}
+	})
 	return object{"authUser": pick(user, c.r.URL.Query(), meColumns...)}, nil
 }
 
-func rolesOf(u *User) (organizations, teams []object) {
+func (st *state) rolesOf(u *User) (organizations, teams []object) {
 	organizations, teams = []object{}, []object{}
 	for _, r := range u.Organizations {
 		organizations = append(organizations, object{
-			"userId": u.ID, "organizationId": r.ID, "usersRoleId": organizationRoles[r.Role], "invitation": nil,
+			"userId": u.ID, "organizationId": r.ID, "usersRoleId": st.roleNumber(r.Role, ofOrganization, r.ID), "invitation": nil,
 		})
 	}
 	for _, r := range u.Teams {
-		teams = append(teams, object{"userId": u.ID, "teamId": r.ID, "usersRoleId": teamRoles[r.Role], "changeable": true})
+		o, _ := st.team(r.ID)
+		teams = append(teams, object{"userId": u.ID, "teamId": r.ID, "usersRoleId": st.roleNumber(r.Role, ofTeam, o.ID), "changeable": true})
 	}
 	return organizations, teams
 }
@@ -63,8 +97,8 @@ func (s *Server) apiTokenRoutes() []route {
 		{pattern: "GET /api/v2/users/me/api-tokens", scopes: []string{"user:read"}, do: s.listAPITokens},
 		{pattern: "POST /api/v2/users/me/api-tokens", scopes: []string{"user:write"}, do: s.mintAPIToken},
 		{pattern: "DELETE /api/v2/users/me/api-tokens/{created}", scopes: []string{"user:write"}, do: s.deleteAPIToken},
-		{pattern: "GET /api/v2/users/me/oauth-connections", scopes: []string{"user:read"}, do: s.listConnections},
-		{pattern: "DELETE /api/v2/users/me/oauth-connections/{clientId}", scopes: []string{"user:write"}, do: s.deleteConnection},
+		{pattern: "GET /api/v2/users/me/oauth-connections", scopes: []string{"user:read"}, do: s.listOAuthConnections},
+		{pattern: "DELETE /api/v2/users/me/oauth-connections/{clientId}", scopes: []string{"user:write"}, do: s.deleteOAuthConnection},
 	}
 }
 
