@@ -53,10 +53,13 @@
 // the ledger. Errors are one line of text.
 //
 //	GET    /_sim/clock                  {"now":…,"offsetSeconds":…}
-//	POST   /_sim/clock                  {"advanceSeconds":300}
+//	POST   /_sim/clock                  {"advanceSeconds":300} or {"offsetSeconds":0}
 //	GET    /_sim/knobs                  the knobs, with what is left of faults
 //	PUT    /_sim/knobs                  replaces all; what is not named goes back to its default
-//	PATCH  /_sim/knobs                  changes what is named
+//	PATCH  /_sim/knobs                  changes what is named; lists are replaced as a whole
+//	DELETE /_sim/knobs                  puts all back to their defaults, for single credentials too
+//	…      /_sim/knobs?credential=C     the same for one credential alone: C is the fingerprint of a token, which
+//	                                    stands for its family, or the ID of an OAuth client
 //	GET    /_sim/ledger?after=SEQ       entries as lines of JSON
 //	GET    /_sim/tokens                 every token ever issued, by fingerprint
 //	GET    /_sim/tokens/{fingerprint}   {"alive":true,"state":"alive",…}
@@ -65,6 +68,25 @@
 // A fingerprint is what this prints:
 //
 //	printf %s "$TOKEN" | sha256sum | cut -c1-8
+//
+// # Hosts
+//
+// One listener serves all of Make. A path means the same on every host, but for the hosts of the webhook gateway
+// and of the MCP server: https://hook.<zone>/<udid> is https://<zone>/wh/<udid>, and https://mcp.<zone>/stateless
+// is https://<zone>/mcp/stateless. The certificate is good for one level below each of its names.
+//
+// # Disturbances
+//
+// Knobs.Faults disturb requests; Knobs.Down closes whole parts; Knobs.TLSFault disturbs handshakes. A TLS fault
+// meets control clients too: use a connection that is open, or the plain listener of the makesim command.
+//
+// # Long runs and restarts
+//
+// With Options.StateFile an answer to a request that changed something leaves after the file holds the change, so
+// what was answered survives kill -9. What only reads waits for nothing. The ledger is written line by line,
+// before the answer's connection is done; a LedgerFile goes on after a restart with the numbers that follow.
+// Options.LedgerLimit bounds what of the ledger is in memory. Of dead tokens at least the newest 5,000 are
+// remembered; older ones are answered like tokens that were never issued.
 //
 // # What was decided where Make's documentation is silent
 //
@@ -93,6 +115,10 @@
 //   - Requests of no particular organization, such as users/me, are paid by the user's first organization.
 //   - current-authorization says "oauth" for access tokens and leaves OpenID Connect's scopes out.
 //   - The token response names the scopes only where they differ from those asked for (RFC 6749 §5.1).
+//   - An exchange without code or redirect_uri answers invalid_request; a wrong one invalid_grant.
+//   - A refresh gives an id_token too where openid was granted, without the nonce (OpenID Connect Core §12.2).
+//   - The zone API numbers OAuth clients from 1 in the order of the seed. A client may rename its connection at
+//     /oauth/v2/rename with its access token and name; discovery lists that endpoint, nothing documents it.
 //   - A code that is presented twice revokes what it gave (RFC 6749 §4.1.2).
 //   - A data structure that is not strict lets records have more members; types and required members count in
 //     both. One that is gone leaves its data stores without any. A full data store answers 413 IM003.

@@ -113,7 +113,7 @@ func TestHangLastsUntilTheClientGivesUp(t *testing.T) {
 	go func() {
 		r, err := http.NewRequestWithContext(ctx, http.MethodGet, s.URL+teams, http.NoBody)
 		if err == nil {
-			_, err = s.http.Do(r) //nolint:bodyclose // there is none
+			_, err = s.http.Do(r)
 		}
 		failed <- err
 	}()

@@ -32,8 +32,8 @@ func (s *Server) forgetOld() {
 	for _, t := range dead[:(len(dead)+1)/2] {
 		old[t] = true
 		delete(st.tokens, t.value)
-		if print := Fingerprint(t.value); st.prints[print] == t {
-			delete(st.prints, print)
+		if fingerprint := Fingerprint(t.value); st.prints[fingerprint] == t {
+			delete(st.prints, fingerprint)
 		}
 		if t.kind == KindAPIToken {
 			delete(st.apiTokens, stamp{userID: t.user.ID, created: t.created.UnixMilli()})

@@ -8,8 +8,8 @@ import (
 	"strconv"
 )
 
-// connection is what a user sees of the consents to one OAuth client.
-type connection struct {
+// oauthConnection is what a user sees of the consents to one OAuth client.
+type oauthConnection struct {
 	id     int // the client's number, see clientNumber
 	grants []*grant
 }
@@ -18,9 +18,9 @@ type connection struct {
 // number, other than its client_id. Source: the API's OpenAPI document.
 func (st *state) clientNumber(client *OAuthClient) int { return slices.Index(st.clients, client) + 1 }
 
-// connections are a user's clients that hold a living token, by number.
-func (s *Server) connections(u *User) []connection {
-	byClient := map[int]connection{}
+// oauthConnections are a user's clients that hold a living token, by number.
+func (s *Server) oauthConnections(u *User) []oauthConnection {
+	byClient := map[int]oauthConnection{}
 	for _, family := range slices.Sorted(maps.Keys(s.state.grants)) {
 		g := s.state.grants[family]
 		alive := slices.ContainsFunc(g.tokens, func(t *token) bool { return s.stateOf(t) == StateAlive })
@@ -28,14 +28,14 @@ func (s *Server) connections(u *User) []connection {
 			continue
 		}
 		id := s.state.clientNumber(g.client)
-		byClient[id] = connection{id: id, grants: append(byClient[id].grants, g)}
+		byClient[id] = oauthConnection{id: id, grants: append(byClient[id].grants, g)}
 	}
-	return slices.SortedFunc(maps.Values(byClient), func(a, b connection) int { return cmp.Compare(a.id, b.id) })
+	return slices.SortedFunc(maps.Values(byClient), func(a, b oauthConnection) int { return cmp.Compare(a.id, b.id) })
 }
 
 func (s *Server) listOAuthConnections(c *call) (any, error) {
 	rows := []object{}
-	for _, connection := range s.connections(c.user) {
+	for _, connection := range s.oauthConnections(c.user) {
 		newest := connection.grants[len(connection.grants)-1]
 		row := object{
 			"id": connection.id, "clientName": cmp.Or(newest.name, newest.client.Name), "lastUsedAt": nil,
@@ -54,17 +54,17 @@ func (s *Server) listOAuthConnections(c *call) (any, error) {
 	return object{"connections": rows}, nil
 }
 
-// deleteConnection revokes everything that the user gave the client.
-func (s *Server) deleteConnection(c *call) (any, error) {
+// deleteOAuthConnection revokes everything that the user gave the client.
+func (s *Server) deleteOAuthConnection(c *call) (any, error) {
 	id, err := c.id("clientId")
 	if err != nil {
 		return nil, err
 	}
-	i := slices.IndexFunc(s.connections(c.user), func(has connection) bool { return int64(has.id) == id })
+	i := slices.IndexFunc(s.oauthConnections(c.user), func(has oauthConnection) bool { return int64(has.id) == id })
 	if i < 0 {
 		return nil, notFound()
 	}
-	for _, g := range s.connections(c.user)[i].grants {
+	for _, g := range s.oauthConnections(c.user)[i].grants {
 		s.revokeGrant(c.x.number, g)
 	}
 	return object{"client": id}, nil

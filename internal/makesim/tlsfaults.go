@@ -68,7 +68,7 @@ func disturb(fault TLSFault, usual *tls.Config, bad *badCertificates) (*tls.Conf
 	config := usual.Clone()
 	config.GetConfigForClient = nil
 	if fault == TLSOldVersion {
-		config.MinVersion, config.MaxVersion = tls.VersionTLS10, tls.VersionTLS11 //nolint:gosec // G402: what the fault is about
+		config.MinVersion, config.MaxVersion = tls.VersionTLS10, tls.VersionTLS11 // what the fault is about
 		return config, nil
 	}
 	pair, err := bad.certificate(fault)

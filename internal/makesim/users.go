@@ -98,7 +98,7 @@ func (s *Server) apiTokenRoutes() []route {
 		{pattern: "POST /api/v2/users/me/api-tokens", scopes: []string{"user:write"}, do: s.mintAPIToken},
 		{pattern: "DELETE /api/v2/users/me/api-tokens/{created}", scopes: []string{"user:write"}, do: s.deleteAPIToken},
 		{pattern: "GET /api/v2/users/me/oauth-connections", scopes: []string{"user:read"}, do: s.listOAuthConnections},
-		{pattern: "DELETE /api/v2/users/me/oauth-connections/{clientId}", scopes: []string{"user:write"}, do: s.deleteConnection},
+		{pattern: "DELETE /api/v2/users/me/oauth-connections/{clientId}", scopes: []string{"user:write"}, do: s.deleteOAuthConnection},
 	}
 }
 
