@@ -14,6 +14,7 @@ LDFLAGS := -s -w -X main.version=$(VERSION)
 
 # Absolute, so that they also work in another folder.
 TOOL := go tool -modfile=$(CURDIR)/hack/tools/go.mod
+KO := go tool -modfile=$(CURDIR)/hack/tools/ko/go.mod ko
 HELM := go tool -modfile=$(CURDIR)/hack/tools/helm/go.mod helm
 LINT := $(TOOL) golangci-lint-kube-api-linter
 # For hack/devcluster: the linters that do not read all of Kubernetes first.
@@ -48,7 +49,7 @@ run: manager ## Run the manager against the cluster of the current kubeconfig; A
 
 ##@ Build
 
-.PHONY: build manager programs control-plane node image chart clean
+.PHONY: build manager programs control-plane node image push chart clean
 build: manager programs control-plane ## Build all programs into bin/.
 
 manager:
@@ -72,6 +73,13 @@ image: build ## Build container images into bin/images, as archives, without a c
 	@mkdir -p bin/images
 	@bin/devcluster image bin/manager make-operator:$(VERSION) bin/images/make-operator.tar
 	@bin/devcluster image bin/make-mcp make-mcp:$(VERSION) bin/images/make-mcp.tar
+
+# Here without a container engine too, but not without a registry: that is where a base image comes from.
+push: ## Build the images for amd64 and arm64 and push them, with an SBOM each, to REPOSITORY.
+	$(if $(REPOSITORY),,$(error set REPOSITORY to where the images go))
+	$(call say,building and pushing images $(VERSION) to $(REPOSITORY))
+	@VERSION=$(VERSION) KO_DOCKER_REPO=$(REPOSITORY) \
+		$(KO) build --base-import-paths --tags=$(VERSION) --platform=linux/amd64,linux/arm64 . ./cmd/make-mcp
 
 chart: ## Check the Helm chart and package it into bin/.
 	@$(HELM) lint --strict charts/make-operator
@@ -110,7 +118,7 @@ verify: ## Regenerate, lint and tidy, and fail if that leaves any file different
 
 ##@ Test
 
-.PHONY: test test-unit test-e2e bench soak
+.PHONY: test test-unit test-e2e test-push bench soak
 test: test-unit test-e2e ## Run all tests: units, API validation, controllers, end to end.
 
 test-unit: $(ASSETS) ## Run the tests of every package, except those of test/e2e.
@@ -124,6 +132,9 @@ test-unit: $(ASSETS) ## Run the tests of every package, except those of test/e2e
 test-e2e: build node ## Run the end-to-end tests with the real programs.
 	$(call say,testing end to end)
 	@go test -count=1 -timeout=15m ./test/e2e/...
+
+test-push: ## Push the images to a registry of the test; the first time builds ko.
+	@go -C hack/tools/ko test -count=1 ./...
 
 bench: $(ASSETS) ## Run the benchmarks.
 	@go test -run='^$$' -bench=. -benchmem ./...

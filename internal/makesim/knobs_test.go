@@ -21,8 +21,8 @@ func (s *sim) only(credential, changes string) {
 
 func TestKnobsOfOneToken(t *testing.T) {
 	s := start(t)
-	reader, print := reader, makesim.Fingerprint(makesim.ReaderToken)
-	s.only(print, `{"missingScopeStatus":401}`)
+	reader, fingerprint := reader, makesim.Fingerprint(makesim.ReaderToken)
+	s.only(fingerprint, `{"missingScopeStatus":401}`)
 	status := func(token string) int { return s.get("/api/v2/hooks-of-nobody", token).status }
 	if got := s.get("/api/v2/organizations", reader).status; got != 401 {
 		t.Errorf("with its own knob: %d", got)
@@ -30,15 +30,15 @@ func TestKnobsOfOneToken(t *testing.T) {
 	if got := s.send("POST", leadRun, root, leadData).status; got != 200 || status(root) != 404 {
 		t.Errorf("others: %d", got)
 	}
-	s.only(print, `{"rateLimitJSON":true}`) // adds to what is set
-	if diff := cmp.Diff(map[string]any{"missingScopeStatus": 401.0, "rateLimitJSON": true}, s.get("/_sim/knobs?credential="+print, "").json); diff != "" {
+	s.only(fingerprint, `{"rateLimitJSON":true}`) // adds to what is set
+	if diff := cmp.Diff(map[string]any{"missingScopeStatus": 401.0, "rateLimitJSON": true}, s.get("/_sim/knobs?credential="+fingerprint, "").json); diff != "" {
 		t.Error(diff)
 	}
-	s.send("DELETE", "/_sim/knobs?credential="+print, "", "")
+	s.send("DELETE", "/_sim/knobs?credential="+fingerprint, "", "")
 	if got := s.get("/api/v2/organizations", reader).status; got != 403 {
 		t.Errorf("after taking it back: %d", got)
 	}
-	if len(s.get("/_sim/knobs?credential="+print, "").json) != 0 {
+	if len(s.get("/_sim/knobs?credential="+fingerprint, "").json) != 0 {
 		t.Error("something is left")
 	}
 }
