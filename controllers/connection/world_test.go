@@ -52,7 +52,7 @@ func newWorld(plan ...string) *world {
 	if len(plan) > 0 {
 		seed.Organizations[0].Plan = plan[0]
 		// The smaller plans do not include custom roles and other objects.
-		seed.Objects, seed.Users = nil, seed.Users[:3]
+		seed.Objects, seed.Scenarios, seed.Users = nil, nil, seed.Users[:3]
 	}
 	sim, err := makesim.NewTLSServer(makesim.Options{Clock: clock, Seed: seed})
 	Expect(err).NotTo(HaveOccurred())
