@@ -89,6 +89,8 @@ type OAuth struct {
 	// AccountID and AccountName are of the user who consented.
 	AccountID   int64  `json:"accountID"`
 	AccountName string `json:"accountName"`
+	// KeepsRefreshToken says that the last refresh left the refresh token as it was: presenting it again is no reuse.
+	KeepsRefreshToken bool `json:"keepsRefreshToken,omitempty"`
 	// Unparsed is an answer of the token endpoint that we could not read: kept, because it may hold the only valid refresh token.
 	Unparsed []byte `json:"unparsed,omitempty"`
 	// Intent is an announced refresh whose outcome is not stored yet.
