@@ -278,7 +278,12 @@ type Retry struct {
 	// +optional
 	NotBeforeTime metav1.Time `json:"notBeforeTime,omitzero"`
 
-	// reason of the failure, as a condition names it.
+	// condition that tells of the failure.
+	// +optional
+	// +kubebuilder:validation:MaxLength=64
+	Condition string `json:"condition,omitempty"`
+
+	// reason of the failure, as the condition names it.
 	// +optional
 	// +kubebuilder:validation:MaxLength=64
 	Reason string `json:"reason,omitempty"`

@@ -13,8 +13,11 @@ import (
 // refusedPause is how often something is tried again that only somebody at Make can change.
 const refusedPause = time.Hour
 
-// classify says who has to act on an error of Make. Other errors pass through, so they are tried again.
+// classify says who has to act on an error of Make. Other errors pass through, so they are tried again, and what is classified already.
 func (p *pass) classify(err error) error {
+	if _, ok := errors.AsType[*step.Problem](err); ok {
+		return err
+	}
 	if errors.Is(err, grant.ErrConflict) {
 		return inProgress("another replica wrote the grant", time.Second)
 	}

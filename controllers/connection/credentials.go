@@ -62,7 +62,7 @@ func (p *pass) rootToken() string {
 func (p *pass) oauth() *makeapi.OAuth {
 	return p.Make.OAuth(p.conn.Spec.Zone, makeapi.OAuthClient{
 		ID: p.clientID(), Secret: optin.Value(p.credential, optin.ClientSecretKey),
-	})
+	}).Counted(&p.calls)
 }
 
 func (p *pass) clientID() string { return optin.Value(p.credential, optin.ClientIDKey) }

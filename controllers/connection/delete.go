@@ -32,7 +32,7 @@ func (r *Reconciler) delete(ctx context.Context, conn *v1alpha1.MakeConnection) 
 		if err := p.revoke(ctx); err != nil {
 			if p.now.Before(conn.DeletionTimestamp.Add(revocationBudget)) && !hopeless(err) {
 				return r.Steps.Run(ctx, conn, step.Step{Condition: v1alpha1.Revoked, Do: func(context.Context) error {
-					return step.Waitf(revocationPause, v1alpha1.ReasonRevocationPending, "revoke tokens at Make: %w", err)
+					return step.Waitf(p.revocationPause(), v1alpha1.ReasonRevocationPending, "revoke tokens at Make: %w", err)
 				}})
 			}
 			metrics.RevocationAbandoned()
@@ -49,8 +49,13 @@ func (r *Reconciler) delete(ctx context.Context, conn *v1alpha1.MakeConnection) 
 	return reconcile.Result{}, client.IgnoreNotFound(err)
 }
 
-// revocationPause is the wait between attempts to revoke.
-const revocationPause = 15 * time.Second
+// revocationPause is the wait between attempts to revoke: it grows, and the last attempt comes when the budget ends.
+func (p *pass) revocationPause() time.Duration {
+	tried := p.now.Sub(p.conn.DeletionTimestamp.Time)
+	return max(min(max(firstRevocationPause, tried/2), revocationBudget-tried), time.Second)
+}
+
+const firstRevocationPause = 15 * time.Second
 
 // revoke kills every token of the connection at Make. The credential Secret may be gone already, with its namespace.
 func (p *pass) revoke(ctx context.Context) error {

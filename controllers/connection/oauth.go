@@ -30,16 +30,19 @@ func (p *pass) refreshGrant(ctx context.Context) error {
 	if !p.refreshDue() || p.suspended() {
 		return p.checkExpiry()
 	}
-	rec, err := p.Refresher.Refresh(ctx, p.id, p.oauth(), p.ask())
-	metrics.Refreshed(err)
-	if rec != nil {
-		p.rec = rec
-	}
+	err := p.callMake(v1alpha1.Authorized, func() error {
+		rec, err := p.Refresher.Refresh(ctx, p.id, p.oauth(), p.ask())
+		metrics.Refreshed(err)
+		if rec != nil {
+			p.rec = rec
+		}
+		return p.refreshed(err)
+	})
 	if p.rec.OAuth == nil {
 		return p.awaitConsent()
 	}
 	p.showAccount(p.rec.OAuth.AccountID, p.rec.OAuth.AccountName, p.rec.OAuth.Scopes)
-	return p.containWhileAlive(p.refreshed(err))
+	return contained(err, p.rec.OAuth.Expiry.After(p.now) && !errors.Is(err, rotation.ErrRolledBack))
 }
 
 // ask is what a refresh is to do besides refreshing.
@@ -58,20 +61,14 @@ func (p *pass) refreshed(err error) error {
 		return p.uncertain()
 	case errors.Is(err, rotation.ErrRolledBack):
 		return p.refuseRollback()
+	case p.rec.OAuth == nil:
+		return nil // deleted meanwhile
 	case errors.Is(err, rotation.ErrDead), err == nil && p.rec.OAuth.Dead != "":
 		return p.needConsent(p.rec.OAuth.Dead).Contained()
 	case err != nil:
 		return p.classify(err)
 	}
 	return nil
-}
-
-// containWhileAlive lets the steps after a failed refresh serve the access token, as long as it works.
-func (p *pass) containWhileAlive(err error) error {
-	if problem, ok := errors.AsType[*step.Problem](err); ok && problem.Reason != v1alpha1.ReasonGrantRolledBack && p.rec.OAuth.Expiry.After(p.now) {
-		return problem.Contained()
-	}
-	return err
 }
 
 // uncertain is for a refresh whose answer was lost, where the owner chose to wait.
@@ -85,9 +82,8 @@ func (p *pass) uncertain() *step.Problem {
 // refuseRollback is for a grant that came back from a backup. What consumers hold is newer and stays.
 func (p *pass) refuseRollback() *step.Problem {
 	p.conn.Status.Authorization.URL = p.consentURL()
-	return step.Stallf(v1alpha1.ReasonGrantRolledBack,
-		"the stored grant was put back from a backup, and its refresh token was used up since: open status.authorization.url in a browser "+
-			"and consent again")
+	return step.Stallf(v1alpha1.ReasonGrantRolledBack, "%w (a backup was restored), so its refresh token is used up: "+
+		"open status.authorization.url in a browser and consent again", rotation.ErrRolledBack)
 }
 
 // heldPause is how often a refresh by another replica is looked at.

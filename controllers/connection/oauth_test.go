@@ -17,9 +17,6 @@ func byOAuth(c *v1alpha1.MakeConnection) {
 	c.Spec.Auth = v1alpha1.Auth{OAuth: &v1alpha1.OAuthAuth{ClientRef: v1alpha1.LocalRef{Name: "make-client"}}}
 }
 
-// settle is for how long a request whose answer was lost may still be inside Make.
-const settle = 3 * time.Second
-
 var _ = Describe("A connection by OAuth", func() {
 	var w *world
 	BeforeEach(func() { w = newWorld() })
@@ -133,8 +130,7 @@ var _ = Describe("A connection by OAuth", func() {
 		loseAnswers(1)
 		o = w.pass()
 		Expect(o.conditions).To(HaveKeyWithValue("Ready", "True/Succeeded"), "nothing is lost yet")
-		Expect(o.queue).To(Equal("backoff"))
-		w.clock.Step(settle)
+		w.due(o)
 		o = w.stalled(v1alpha1.ReasonRefreshOutcomeLost)
 		Expect(o.messages["Authorized"]).To(ContainSubstring("status.authorization.url"))
 		Expect(w.crm().Status.Authorization.URL).NotTo(BeEmpty())
@@ -155,8 +151,7 @@ var _ = Describe("A connection by OAuth", func() {
 			o := consented()
 			w.due(o)
 			loseAnswers(1)
-			w.pass()
-			w.clock.Step(settle)
+			w.due(w.pass())
 			w.ready()
 			Expect(presented()).To(Equal(2))
 			Expect(w.sim.TokenAlive(w.token("crm-reporting"))).To(BeTrue())
@@ -172,8 +167,9 @@ var _ = Describe("A connection by OAuth", func() {
 		o := consented()
 		w.due(o)
 		loseAnswers(1)
-		w.pass()
+		o = w.pass()
 		w.start() // the crash
+		w.due(o)
 		o = w.pass()
 		Expect(o.conditions).To(And(HaveKeyWithValue("Ready", "True/Succeeded"), HaveKeyWithValue("Reconciling", "True/RefreshInProgress")))
 		Expect(presented()).To(Equal(1), "the other process may still be at it")
@@ -199,9 +195,8 @@ var _ = Describe("A connection by OAuth", func() {
 		w.down()
 		o = w.pass()
 		Expect(o.conditions).To(HaveKeyWithValue("Ready", "True/Succeeded"))
-		Expect(o.queue).To(Equal("backoff"))
 		w.up()
-		w.clock.Step(settle)
+		w.due(o)
 		w.ready()
 	})
 

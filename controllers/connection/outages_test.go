@@ -23,8 +23,8 @@ var _ = Describe("An outage", func() {
 		w.down()
 		o := w.failing(v1alpha1.ReasonMakeUnavailable)
 		Expect(o.status).To(BeEquivalentTo("InProgress"))
-		Expect(o.queue).To(Equal("backoff"))
 		w.up()
+		w.due(o)
 		w.ready()
 	})
 
@@ -44,12 +44,13 @@ var _ = Describe("An outage", func() {
 		Expect(w.events.all()).To(BeEmpty())
 
 		w.clock.Step(time.Second)
-		w.failing(v1alpha1.ReasonMakeUnavailable)
+		o = w.failing(v1alpha1.ReasonMakeUnavailable)
 		Expect(w.token("crm-reporting")).To(Equal(token))
 		Expect(w.sim.TokenAlive(token)).To(BeTrue())
 		Expect(w.events.take()).To(HaveExactElements(HavePrefix("Warning MakeUnavailable")))
 
 		w.up()
+		w.due(o)
 		w.ready()
 		Expect(w.token("crm-reporting")).NotTo(Equal(token))
 		Expect(w.events.take()).To(HaveExactElements(HavePrefix("Normal Succeeded")))

@@ -2,6 +2,7 @@ package connection
 
 import (
 	"errors"
+	"sync/atomic"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
@@ -34,10 +35,14 @@ type pass struct {
 	rootFresh  bool              // acceptRoot: rec.Root is not stored yet
 	shared     bool              // ensureTokens: all consumers hold the same credential
 	held       map[string]bool   // ensureTokens: consumers, by key, whose token must not be published
+
+	calls      atomic.Int64   // to Make, so far
+	retry      v1alpha1.Retry // what the pass before left
+	unfinished bool           // callMake: something that needs Make did not succeed, or has to wait
 }
 
 func (r *Reconciler) newPass(conn *v1alpha1.MakeConnection) *pass {
-	return &pass{Reconciler: r, conn: conn, id: identityOf(conn), now: r.Clock.Now()}
+	return &pass{Reconciler: r, conn: conn, id: identityOf(conn), now: r.Clock.Now(), retry: conn.Status.Retry}
 }
 
 func (p *pass) steps() []step.Step {
@@ -66,7 +71,7 @@ func (p *pass) suspended() bool { return p.conn.Spec.Suspend == v1alpha1.Suspend
 
 // zone speaks to the connection's zone with a credential; the calls count against the connection's organization.
 func (p *pass) zone(c makeapi.Credential, priority makeapi.Priority) *makeapi.Zone {
-	return p.Make.Zone(p.conn.Spec.Zone, c).For(p.conn.Spec.OrganizationID, priority)
+	return p.Make.Zone(p.conn.Spec.Zone, c).For(p.conn.Spec.OrganizationID, priority).Counted(&p.calls)
 }
 
 // keepSchedule adds to the outcome of a pass when the next rotation is due, or policy has to be asked again. A problem does not stop

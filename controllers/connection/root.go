@@ -24,9 +24,13 @@ func (p *pass) acceptRoot(ctx context.Context) error {
 		}
 		return errSuspended("check the changed token").Contained()
 	}
-	root, err := p.inspect(ctx, value)
-	if err != nil {
+	var root *grant.Root
+	err := p.callMake(v1alpha1.Authorized, func() (err error) {
+		root, err = p.inspect(ctx, value)
 		return err
+	})
+	if err != nil {
+		return contained(err, p.rec.Root != nil) // what the token before it gave goes on
 	}
 	if old := p.rec.Root; old != nil && old.Value == value {
 		root.Accepted = old.Accepted

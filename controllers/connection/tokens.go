@@ -27,13 +27,16 @@ func (p *pass) ensureTokens(ctx context.Context) error {
 	switch {
 	case p.suspended():
 	case !plan.Empty():
-		err = p.minter().Apply(ctx, p.rec, plan, p.rotationPolicy(), p.now)
-		metrics.Minted(len(plan.Mint), err)
+		err = p.callMake(v1alpha1.ScopesGranted, func() error {
+			err := p.minter().Apply(ctx, p.rec, plan, p.rotationPolicy(), p.now)
+			metrics.Minted(len(plan.Mint), err)
+			return err
+		})
 	case p.rootFresh:
-		err = p.Grants.Write(ctx, p.id, p.rec)
+		err = p.classify(p.Grants.Write(ctx, p.id, p.rec))
 	}
 	if err != nil {
-		return p.classify(err)
+		return p.keepMinted(ctx, err)
 	}
 	if p.shared {
 		if err := p.checkShared(ctx, p.rec.Root.Scopes); err != nil {
@@ -52,6 +55,17 @@ func (p *pass) ensureTokens(ctx context.Context) error {
 			p.credential.Name, strings.Join(missing, ", ")).Contained()
 	}
 	return nil
+}
+
+// keepMinted lets what was minted before go on working after a failure. Of the failed attempt it keeps what is stored.
+func (p *pass) keepMinted(ctx context.Context, failure error) error {
+	rec, err := p.Grants.Read(ctx, p.id)
+	if err != nil || rec.Root == nil {
+		return failure
+	}
+	p.rec = rec
+	p.checkMinted() // holds back those without a token
+	return contained(failure, len(rec.Tokens) > 0)
 }
 
 // planTokens is what has to happen to the minted tokens, as far as a root token that lacks some scopes for minting can do it.

@@ -59,8 +59,14 @@ func (p *pass) withdraw(ctx context.Context, cause *step.Problem, denied []v1alp
 		wait = append(wait, held)
 	}
 	if len(end) > 0 {
-		if err := p.endTokens(ctx, end, revoke); err != nil {
-			return step.Waitf(revocationPause, cause.Reason, "%w; end the tokens that exist: %w", cause.Err, err)
+		err := p.callMake(v1alpha1.ScopesAllowed, func() error {
+			if err := p.endTokens(ctx, end, revoke); err != nil {
+				return step.Waitf(firstRevocationPause, cause.Reason, "%w; end the tokens that exist: %w", cause.Err, err)
+			}
+			return nil
+		})
+		if err != nil {
+			return err
 		}
 	}
 	if len(wait) > 0 {

@@ -101,6 +101,9 @@ func (z *Zone) send(req *http.Request, once bool) (answer, *Error) {
 	if failed != nil {
 		return answer{}, failed
 	}
+	if z.calls != nil {
+		z.calls.Add(1)
+	}
 	got, failed := z.client.send(z.client.api, req, once)
 	done(got.status, failed)
 	return got, failed

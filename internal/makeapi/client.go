@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net/http"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"k8s.io/utils/clock"
@@ -106,6 +107,15 @@ type Zone struct {
 	organizationID int64 // zero when not told
 	priority       Priority
 	budget         *budget // nil when no organization was told
+
+	calls *atomic.Int64 // nil when nobody counts
+}
+
+// Counted is z with each request that it sends added to n.
+func (z *Zone) Counted(n *atomic.Int64) *Zone {
+	of := *z
+	of.calls = n
+	return &of
 }
 
 // For is z with its calls counted against an organization's budget, which all

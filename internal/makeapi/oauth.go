@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"net/url"
 	"strings"
+	"sync/atomic"
 
 	"golang.org/x/oauth2"
 )
@@ -26,6 +27,14 @@ type OAuth struct {
 	client *Client
 	base   string // "https://host/oauth/v2"; "" when the zone is not allowed
 	app    OAuthClient
+	calls  *atomic.Int64 // nil when nobody counts
+}
+
+// Counted is o with each request that it sends added to n.
+func (o *OAuth) Counted(n *atomic.Int64) *OAuth {
+	of := *o
+	of.calls = n
+	return &of
 }
 
 // OAuth does no I/O; calls for a zone that is not allowed fail as ZoneNotAllowed.
@@ -129,6 +138,9 @@ func (o *OAuth) post(ctx context.Context, path string, form url.Values, once boo
 		return answer{}, &Error{Kind: Invalid, Reason: "request cannot be encoded"}
 	}
 	req.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+	if o.calls != nil {
+		o.calls.Add(1)
+	}
 	return o.client.send(o.client.grant, req, once)
 }
 

@@ -30,6 +30,33 @@ func RotateAt(minted time.Time, every time.Duration, key string) time.Time {
 	return minted.Add(time.Duration(float64(every) * (0.975 + 0.025*spread(key))))
 }
 
+// waits are how long to wait after the first, the second, … call to Make that failed; lastWait comes after all the others. A
+// connection that fails all day, with up to four calls each time, makes fewer than 30 of them.
+var waits = [...]time.Duration{
+	settle, 10 * time.Second, 30 * time.Second, time.Minute, 2 * time.Minute, 5 * time.Minute, 10 * time.Minute, 20 * time.Minute,
+	40 * time.Minute,
+}
+
+const (
+	lastWait = 90 * time.Minute
+	// mostCounted is how many calls of one attempt count: whatever needs more has achieved something by them.
+	mostCounted = 4
+)
+
+// Backoff is how long to wait after an attempt that failed and cost that many calls, in whole seconds, and the number of calls to
+// pass the next time; failed is the number from before the attempt, zero after a success. It is jittered by up to a tenth.
+func Backoff(failed, cost int, key string) (wait time.Duration, now int) {
+	now = failed + min(cost, mostCounted)
+	for i := failed; i < now; i++ {
+		if i < len(waits) {
+			wait += waits[i]
+		} else {
+			wait += lastWait
+		}
+	}
+	return (wait + time.Duration(float64(wait)*0.05*(1+spread(key)))).Round(time.Second), min(now, 1<<20)
+}
+
 // spread maps a key evenly onto -1 … 1.
 func spread(key string) float64 {
 	h := fnv.New32a()

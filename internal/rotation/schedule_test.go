@@ -70,3 +70,47 @@ func TestNoExpiryIsNeverRefreshed(t *testing.T) {
 		t.Errorf("expires at %v", got)
 	}
 }
+
+func TestBackoff(t *testing.T) {
+	for name, test := range map[string]struct {
+		failed, cost int
+		least, most  time.Duration
+		now          int
+	}{
+		"the first call":            {0, 1, 3 * time.Second, 4 * time.Second, 1},
+		"the second":                {1, 1, 10 * time.Second, 11 * time.Second, 2},
+		"two at once":               {0, 2, 13 * time.Second, 15 * time.Second, 2},
+		"many":                      {1000, 1, 90 * time.Minute, 99 * time.Minute, 1001},
+		"an attempt of many calls":  {0, 65, 103 * time.Second, 114 * time.Second, 4},
+		"none":                      {5, 0, 0, 0, 5},
+		"where the longest begins":  {9, 1, 90 * time.Minute, 99 * time.Minute, 10},
+		"before the longest begins": {8, 1, 40 * time.Minute, 44 * time.Minute, 9},
+	} {
+		t.Run(name, func(t *testing.T) {
+			for _, key := range []string{"a", "b", "c", "d"} {
+				wait, now := rotation.Backoff(test.failed, test.cost, key)
+				if wait < test.least || wait > test.most || now != test.now {
+					t.Errorf("wait %v, then %d calls; want %v to %v, then %d", wait, now, test.least, test.most, test.now)
+				}
+			}
+		})
+	}
+}
+
+// Whatever an attempt costs, a day of failures costs fewer than 30 calls.
+func TestBackoffOverADay(t *testing.T) {
+	for cost := 1; cost <= 4; cost++ {
+		for _, begun := range []int{0, 5, 100} {
+			calls, failed := 0, begun
+			for at := time.Duration(0); at < 24*time.Hour; {
+				var wait time.Duration
+				wait, failed = rotation.Backoff(failed, cost, "")
+				calls += cost
+				at += wait
+			}
+			if calls >= 30 {
+				t.Errorf("%d calls a time, after %d: %d calls", cost, begun, calls)
+			}
+		}
+	}
+}
