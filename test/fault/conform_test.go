@@ -1,0 +1,3 @@
+package fault
+
+func (f *makeFront) introspect(string) (alive bool, scopes []string) { return false, nil }

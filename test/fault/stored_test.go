@@ -1,0 +1,105 @@
+package fault
+
+import (
+	"context"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/makeops/make-operator/internal/grant"
+	"github.com/makeops/make-operator/internal/makesim"
+)
+
+// grants opens what the operator sealed.
+func (w *world) grants(ctx context.Context) (*grant.Store, error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.store != nil {
+		return w.store, nil
+	}
+	store, err := grant.NewStore(ctx, cluster.Client, w.operator)
+	w.store = store
+	return store, err
+}
+
+// readGrant is what the operator stores for a connection.
+func (w *world) readGrant(ctx context.Context, name string, uid types.UID) (*grant.Record, error) {
+	store, err := w.grants(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return store.Read(ctx, grant.Identity{Namespace: w.user, Name: name, UID: uid})
+}
+
+// noteStored remembers what the world's grants hold after a write. The writer waits for its answer meanwhile, so nothing is missed.
+func (w *world) noteStored(ctx context.Context) {
+	at := time.Now()
+	var list corev1.SecretList
+	if err := cluster.Client.List(ctx, &list, client.InNamespace(w.operator), client.HasLabels{grant.Label}); err != nil {
+		w.problem("list grants: %v", err)
+		return
+	}
+	for i := range list.Items {
+		w.noteGrant(ctx, &list.Items[i], at)
+	}
+}
+
+func (w *world) noteGrant(ctx context.Context, secret *corev1.Secret, at time.Time) {
+	key, ok := grant.ConnectionOf(secret)
+	if !ok {
+		return
+	}
+	uid := types.UID(secret.Labels[grant.Label])
+	rec, err := w.readGrant(ctx, key.Name, uid)
+	if err != nil || rec.OAuth == nil {
+		return
+	}
+	now := stored{
+		uid: uid, at: at, generation: rec.OAuth.Generation, token: makesim.Fingerprint(rec.OAuth.RefreshToken), dead: rec.OAuth.Dead,
+	}
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	for i := len(w.stored) - 1; i >= 0; i-- {
+		if w.stored[i].uid == uid {
+			if w.stored[i].generation == now.generation && w.stored[i].token == now.token && w.stored[i].dead == now.dead {
+				return
+			}
+			break
+		}
+	}
+	w.stored = append(w.stored, now)
+}
+
+// history is what was stored since a moment, with what was stored at that moment.
+func (w *world) history() []stored {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return append([]stored(nil), w.stored...)
+}
+
+// consumerSecrets are those that the operator published.
+func (w *world) consumerSecrets(ctx context.Context) ([]corev1.Secret, error) {
+	var list corev1.SecretList
+	err := cluster.Client.List(ctx, &list, client.InNamespace(w.user), client.HasLabels{connectionLabel})
+	return list.Items, err
+}
+
+// checkUnpublished notes it if an API token is about to die that a consumer's Secret still holds.
+func (w *world) checkUnpublished(stamp string) {
+	value := w.make.mintedValue(stamp)
+	if value == "" || w.ending.Load() {
+		return
+	}
+	secrets, err := w.consumerSecrets(context.Background())
+	if err != nil {
+		w.problem("list consumers' Secrets: %v", err)
+	}
+	for _, s := range secrets {
+		if string(s.Data["token"]) == value && metav1.GetControllerOf(&s) != nil {
+			w.problem("the token in Secret %s was deleted at Make while it was published", s.Name)
+		}
+	}
+}
