@@ -37,10 +37,12 @@ const quiet = 2500 * time.Millisecond
 // begin makes the world ready for a scenario.
 func (w *world) begin(s scenario, class makesim.RefreshClass) error {
 	w.class = class
-	knobs := w.make.sim.Knobs()
-	knobs.RefreshClass = class
-	if err := w.make.sim.SetKnobs(knobs); err != nil {
-		return err
+	if class != otherServer {
+		knobs := w.make.sim.Knobs()
+		knobs.RefreshClass = class
+		if err := w.make.sim.SetKnobs(knobs); err != nil {
+			return err
+		}
 	}
 	w.mu.Lock()
 	w.stored = nil

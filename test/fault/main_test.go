@@ -48,7 +48,7 @@ func run(m *testing.M) (code int, err error) {
 	if err != nil {
 		return 0, err
 	}
-	cluster, err = stack.Start(context.Background(), stack.Options{Root: root, Dir: dir, WithoutManager: true})
+	cluster, err = stack.Start(context.Background(), stack.Options{Root: root, Dir: dir, ClusterOnly: true})
 	if err != nil {
 		return 0, fmt.Errorf("start control plane (make build first): %w; logs are in %s", err, dir)
 	}

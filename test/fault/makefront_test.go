@@ -26,7 +26,7 @@ type makeFront struct {
 	server *httptest.Server
 	caPEM  []byte
 	// authorization, unless nil, takes the place of the simulator's authorization server.
-	authorization http.Handler
+	authorization *other
 	inj           *injector
 	// deleting is told of an API token that is about to be deleted, by its stamp.
 	deleting func(stamp string)

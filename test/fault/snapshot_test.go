@@ -122,7 +122,7 @@ func (w *world) describeSecret(s *corev1.Secret) string {
 // token says what an access token or API token is worth.
 func (w *world) token(value string) (alive bool, scopes []string) {
 	if w.make.authorization != nil {
-		return w.make.introspect(value)
+		return w.make.authorization.introspect(context.Background(), value)
 	}
 	print := makesim.Fingerprint(value)
 	for _, e := range w.make.sim.Ledger() {
@@ -159,7 +159,7 @@ func (w *world) describeGrant(ctx context.Context) ([]string, error) {
 // refreshGood reports whether a refresh token is the newest of its family. A server of class F gives out its predecessor.
 func (w *world) refreshGood(value string) bool {
 	if w.make.authorization != nil {
-		alive, _ := w.make.introspect(value)
+		alive, _ := w.make.authorization.introspect(context.Background(), value)
 		return alive
 	}
 	return w.make.sim.TokenAlive(value) || w.class == makesim.ClassBuggyGrace && w.make.sim.TokenState(value) == makesim.StateRotated

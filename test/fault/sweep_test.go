@@ -56,7 +56,9 @@ func learnAll(t *testing.T) map[string]lesson {
 		}
 		lessons[s.name] = learned
 		for i, p := range learned.points {
-			t.Logf("%s %2d. %s (%d)", s.name, i+1, p.signature, p.nth)
+			if *full {
+				t.Logf("%s %2d. %s (%d)", s.name, i+1, p.signature, p.nth)
+			}
 		}
 	}
 	return lessons
@@ -90,7 +92,7 @@ func chosenKinds() []kind {
 
 // plan lists the cases, those first that wait for long.
 func plan(lessons map[string]lesson) []trialCase {
-	random := rand.New(rand.NewPCG(*seed, 0))
+	random := newRandom(0)
 	var cases []trialCase
 	for _, s := range chosenScenarios() {
 		of := chosenClasses()
@@ -108,6 +110,9 @@ func plan(lessons map[string]lesson) []trialCase {
 	slices.SortStableFunc(cases, func(a, b trialCase) int { return cmp.Compare(rank(a), rank(b)) })
 	return cases
 }
+
+// newRandom is a sequence that can be had again, one of many.
+func newRandom(n int) *rand.Rand { return rand.New(rand.NewPCG(*seed, uint64(n))) } //nolint:gosec // G404, G115: no secret, and small
 
 func rank(c trialCase) int {
 	switch {

@@ -68,6 +68,7 @@ type manager struct {
 	kubeconfig string
 	consent    string // address
 	program    string
+	env        []string
 	args       []string
 
 	mu      sync.Mutex
@@ -152,7 +153,8 @@ func (w *world) newManager(t testing.TB, inj *injector) *manager {
 func (m *manager) start() error {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	args := append([]string{"env", "POD_NAME=" + m.name, "POD_UID=" + m.podUID, m.program, "--namespace=" + m.world.operator}, m.args...)
+	args := append([]string{"env", "POD_NAME=" + m.name, "POD_UID=" + m.podUID}, m.env...)
+	args = append(append(args, m.program, "--namespace="+m.world.operator), m.args...)
 	p, err := cluster.Launch(m.name, args...)
 	if err != nil {
 		return err
