@@ -73,7 +73,7 @@ func (f *apiFront) forward(w http.ResponseWriter, r *http.Request) {
 	answer := httptest.NewRecorder()
 	f.proxy.ServeHTTP(answer, r)
 	if answer.Code < 300 {
-		f.world.noteStored(context.WithoutCancel(r.Context()))
+		f.world.noteStored(context.WithoutCancel(r.Context()), answer.Body.Bytes())
 	}
 	pass(w, answer)
 }

@@ -104,6 +104,7 @@ func (o *other) introspect(ctx context.Context, value string) (alive bool, scope
 
 // The sweep of a consent's life, against an authorization server that we did not write.
 func TestOtherServer(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t)
 	w.make.authorization = startOther(t, w.make)
 	lessons := map[string]lesson{}

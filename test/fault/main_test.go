@@ -34,6 +34,9 @@ var cluster *stack.Stack
 
 func TestMain(m *testing.M) {
 	flag.Parse()
+	if err := flag.Set("test.parallel", "8"); err != nil { // most of them wait most of the time
+		panic(err)
+	}
 	log.SetLogger(logr.Discard())
 	code, err := run(m)
 	if err != nil {

@@ -17,15 +17,15 @@ func (r *trial) judge() {
 	}
 }
 
-// checkPresentations is P1 and the bound of P3: a refresh token is presented only while it is the one that is stored, and at most
-// once more after an outcome that nobody learned.
-func (w *world) checkPresentations(since time.Time) {
+// checkPresentations is P1 and the bound of P3: a refresh token is presented only while it is the one that is stored, and once more
+// at most for each time that its outcome was not learned: by each of these deaths, or else by the one fault.
+func (w *world) checkPresentations(since time.Time, deaths ...time.Time) {
 	history := w.history()
-	times := map[string]int{}
+	seen := map[string][]time.Time{}
 	for _, p := range w.make.presentations(since) {
-		times[p.token]++
-		if times[p.token] == 3 && w.class != makesim.ClassNoRotation && w.class != makesim.ClassBuggyGrace { // told once
-			w.problem("P3: a refresh token was presented again and again")
+		seen[p.token] = append(seen[p.token], p.sent)
+		if w.presentedTooOften(seen[p.token], deaths) {
+			w.problem("P3: a refresh token was presented %d times", len(seen[p.token]))
 		}
 		var owner *stored // what was stored last of the grant that the token belongs to
 		for i := range history {
@@ -44,6 +44,22 @@ func (w *world) checkPresentations(since time.Time) {
 			}
 		}
 	}
+}
+
+func (w *world) presentedTooOften(times, deaths []time.Time) bool {
+	if w.class == makesim.ClassNoRotation || w.class == makesim.ClassBuggyGrace {
+		return false // these give out the same token again
+	}
+	allowed := 2
+	if len(deaths) > 0 {
+		allowed = 1
+		for _, at := range deaths {
+			if at.After(times[0]) {
+				allowed++
+			}
+		}
+	}
+	return len(times) > allowed
 }
 
 // mayBeLost says why the grant had to survive; "" where nothing could save it. Only a server that refuses a token which was used

@@ -101,8 +101,10 @@ func (w *world) awaitLeader(before string) error {
 
 // Two managers that both believe to lead present no refresh token twice, and leave no API token behind.
 func TestStolenLease(t *testing.T) {
+	t.Parallel()
 	for name, prepare := range map[string]func(*world) error{"oauth": (*world).prepareConsented, "api tokens": (*world).prepareByToken} {
 		t.Run(name, func(t *testing.T) {
+			t.Parallel()
 			w, second := newReplicas(t)
 			truth := &falseLease{next: w.manager.api.proxy}
 			w.manager.api.lies = truth
@@ -173,6 +175,7 @@ func (w *world) checkAtRest() {
 // A leader that is stopped while it refreshes, for longer than its Lease lasts: what it announced is taken over only when it cannot
 // present the token any more, and when it goes on it does no harm.
 func TestStoppedLeader(t *testing.T) {
+	t.Parallel()
 	for _, test := range []struct {
 		name   string
 		at     string

@@ -6,7 +6,9 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime/serializer"
 	"k8s.io/apimachinery/pkg/types"
+	clientgoscheme "k8s.io/client-go/kubernetes/scheme"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/makeops/make-operator/internal/grant"
@@ -34,27 +36,35 @@ func (w *world) readGrant(ctx context.Context, name string, uid types.UID) (*gra
 	return store.Read(ctx, grant.Identity{Namespace: w.user, Name: name, UID: uid})
 }
 
-// noteStored remembers what the world's grants hold after a write. The writer waits for its answer meanwhile, so nothing is missed.
-func (w *world) noteStored(ctx context.Context) {
+// noteStored remembers what a grant holds, from the API server's answer to whoever wrote it.
+func (w *world) noteStored(ctx context.Context, answer []byte) {
 	at := time.Now()
-	var list corev1.SecretList
-	if err := cluster.Client.List(ctx, &list, client.InNamespace(w.operator), client.HasLabels{grant.Label}); err != nil {
-		w.problem("list grants: %v", err)
+	object, _, err := decoder.Decode(answer, nil, nil)
+	if err != nil {
+		w.problem("read the answer to a write: %v", err)
 		return
 	}
-	for i := range list.Items {
-		w.noteGrant(ctx, &list.Items[i], at)
-	}
-}
-
-func (w *world) noteGrant(ctx context.Context, secret *corev1.Secret, at time.Time) {
-	key, ok := grant.ConnectionOf(secret)
+	secret, ok := object.(*corev1.Secret)
 	if !ok {
 		return
 	}
-	uid := types.UID(secret.Labels[grant.Label])
-	rec, err := w.readGrant(ctx, key.Name, uid)
-	if err != nil || rec.OAuth == nil {
+	key, ok := grant.ConnectionOf(secret)
+	if !ok {
+		return // keys, or a consent under way
+	}
+	store, err := w.grants(ctx)
+	if err != nil {
+		w.problem("open grants: %v", err)
+		return
+	}
+	uid, opened := types.UID(secret.Labels[grant.Label]), *store
+	opened.Client = held{store.Client, secret}
+	rec, err := opened.Read(ctx, grant.Identity{Namespace: key.Namespace, Name: key.Name, UID: uid})
+	if err != nil {
+		w.problem("open a stored grant: %v", err)
+		return
+	}
+	if rec.OAuth == nil {
 		return
 	}
 	now := stored{
@@ -71,6 +81,21 @@ func (w *world) noteGrant(ctx context.Context, secret *corev1.Secret, at time.Ti
 		}
 	}
 	w.stored = append(w.stored, now)
+}
+
+// decoder reads what the API server answers, in each encoding that a client may ask for.
+var decoder = serializer.NewCodecFactory(clientgoscheme.Scheme).UniversalDeserializer()
+
+// held is a client that knows one Secret.
+type held struct {
+	client.Client
+
+	secret *corev1.Secret
+}
+
+func (h held) Get(_ context.Context, _ client.ObjectKey, into client.Object, _ ...client.GetOption) error {
+	h.secret.DeepCopyInto(into.(*corev1.Secret))
+	return nil
 }
 
 // history is what was stored since a moment, with what was stored at that moment.

@@ -33,6 +33,7 @@ func (c trialCase) slow() bool {
 // Every request of every scenario is disturbed in every way. Whatever happens, no refresh token is presented once its successor is
 // stored, no grant is lost that the server would have kept, and the connection ends as it does undisturbed.
 func TestSweep(t *testing.T) {
+	t.Parallel()
 	lessons := learnAll(t)
 	cases := plan(lessons)
 	results := tryAll(t, cases, lessons)
