@@ -29,6 +29,12 @@ func (s *Server) Gallery(conn *v1alpha1.MakeConnection) (http.Handler, []string)
 		switch key := r.PathValue("key"); key {
 		case "start":
 			s.show(r.Context(), w, "start.html", http.StatusOK, newStartPage(conn))
+		case "start-short":
+			short := conn.DeepCopy()
+			short.Namespace, short.Name, short.Spec.Zone, short.Spec.OrganizationID = "sales", "crm", "eu1.make.com", 42
+			short.Spec.Scopes = []v1alpha1.Scope{"teams:read", "scenarios:read", "scenarios:run", "connections:write"}
+			short.Spec.Consumers = []v1alpha1.Consumer{{ServiceAccountName: "reporting"}}
+			s.show(r.Context(), w, "start.html", http.StatusOK, newStartPage(short))
 		case "leave":
 			target := "https://www.make.com/oauth/v2/authorize?client_id=x"
 			s.show(r.Context(), w, "leave.html", http.StatusOK, leavePage{"www.make.com", target})
@@ -38,7 +44,7 @@ func (s *Server) Gallery(conn *v1alpha1.MakeConnection) (http.Handler, []string)
 			s.tell(r.Context(), w, o, about)
 		}
 	})
-	return hardened(mux), append(slices.Sorted(maps.Keys(all)), "start", "leave")
+	return hardened(mux), append(slices.Sorted(maps.Keys(all)), "start", "start-short", "leave")
 }
 
 // EveryScope is the catalogue as a spec's scopes.
