@@ -11,6 +11,9 @@ import (
 	"github.com/modelcontextprotocol/go-sdk/jsonrpc"
 	sdk "github.com/modelcontextprotocol/go-sdk/mcp"
 	"k8s.io/utils/clock"
+
+	"github.com/makeops/make-operator/internal/audit"
+	"github.com/makeops/make-operator/internal/makeapi"
 )
 
 // dispatcher answers MCP requests after the SDK has parsed them. Its judgement is the one that counts.
@@ -32,7 +35,7 @@ func (d *dispatcher) middleware(next sdk.MethodHandler) sdk.MethodHandler {
 				d.log.Error("MCP handler panicked", "panic", p, "stack", string(debug.Stack()))
 				d.metrics.panicked()
 				if rec := recordFrom(ctx); rec != nil {
-					rec.finish(outcomeError, "panic")
+					rec.Finish(audit.Failed, "panic")
 				}
 				res, err = nil, &jsonrpc.Error{Code: jsonrpc.CodeInternalError, Message: "internal error"}
 			}
@@ -84,28 +87,31 @@ func private(c *sdk.Cacheable) {
 
 func (d *dispatcher) call(ctx context.Context, req *sdk.CallToolRequest) (sdk.Result, error) {
 	begun, rec, name := d.clock.Now(), recordFrom(ctx), req.Params.Name
-	rec.note(func(l *auditLine) {
-		l.Method, l.Tool, l.ArgumentsDigest = methodCallTool, clip(name), digest(req.Params.Arguments)
+	rec.Note(func(e *audit.Entry) {
+		e.Method, e.Tool, e.ArgumentsDigest = methodCallTool, clip(name), audit.Digest(req.Params.Arguments)
 	})
 	t, err := d.catalogue.find(ctx, callerFrom(ctx).grants, name)
 	if t == nil && err == nil {
-		d.metrics.called("", outcomeDenied, 0)
-		rec.finish(outcomeDenied, "unknown_tool")
+		d.metrics.called("", audit.Denied, 0)
+		rec.Finish(audit.Denied, "unknown_tool")
 		return nil, &jsonrpc.Error{Code: jsonrpc.CodeInvalidParams, Message: fmt.Sprintf("unknown tool %q", clip(name))}
 	}
 	var out any
 	if err == nil {
-		rec.note(func(l *auditLine) { l.ScopesNeeded = needs(t) })
+		rec.Note(func(e *audit.Entry) { e.ScopesNeeded = needs(t) })
 		out, err = d.run(ctx, t, req.Params.Arguments)
 	}
 	res, reason := toResult(out, err)
-	outcome := outcomeAllowed
+	outcome := audit.Allowed
 	if err != nil {
-		outcome = outcomeError
+		outcome = audit.Failed
+		if refused, ok := errors.AsType[*makeapi.Error](err); ok {
+			rec.Note(func(e *audit.Entry) { e.UpstreamStatus = refused.Status })
+		}
 		d.log.Info("tool call failed", "tool", clip(name), "error", logged(err))
 	}
 	d.metrics.called(name, outcome, d.clock.Since(begun))
-	rec.finish(outcome, reason)
+	rec.Finish(outcome, reason)
 	return res, nil
 }
 

@@ -8,6 +8,7 @@ import (
 	"github.com/google/jsonschema-go/jsonschema"
 	sdk "github.com/modelcontextprotocol/go-sdk/mcp"
 
+	"github.com/makeops/make-operator/internal/audit"
 	"github.com/makeops/make-operator/internal/makeapi"
 )
 
@@ -158,12 +159,12 @@ func (m makeTools) scenario(ctx context.Context, id int64) (makeapi.Scenario, er
 // runScenario runs a scenario and notes in the audit line what was run.
 func runScenario(ctx context.Context, api makeAPI, id int64, data map[string]any, responsive bool) (any, error) {
 	rec := recordFrom(ctx)
-	rec.note(func(l *auditLine) { l.ScenarioID = id })
+	rec.Note(func(e *audit.Entry) { e.ScenarioID = id })
 	run, err := api.RunScenario(ctx, id, data, responsive)
 	if err != nil {
 		return nil, err
 	}
-	rec.note(func(l *auditLine) { l.ExecutionID = run.ExecutionID })
+	rec.Note(func(e *audit.Entry) { e.ExecutionID = run.ExecutionID })
 	out := runResult{ExecutionID: run.ExecutionID, Status: string(run.Status), Outputs: run.Outputs, Error: run.Error}
 	if run.Status == makeapi.RunError {
 		return out, errRunFailed
