@@ -17,6 +17,9 @@ func byOAuth(c *v1alpha1.MakeConnection) {
 	c.Spec.Auth = v1alpha1.Auth{OAuth: &v1alpha1.OAuthAuth{ClientRef: v1alpha1.LocalRef{Name: "make-client"}}}
 }
 
+// settle is for how long a request whose answer was lost may still be inside Make.
+const settle = 3 * time.Second
+
 var _ = Describe("A connection by OAuth", func() {
 	var w *world
 	BeforeEach(func() { w = newWorld() })
@@ -139,6 +142,7 @@ var _ = Describe("A connection by OAuth", func() {
 		o = w.pass()
 		Expect(o.conditions).To(HaveKeyWithValue("Ready", "True/Succeeded"), "nothing is lost yet")
 		Expect(o.queue).To(Equal("backoff"))
+		w.clock.Step(settle)
 		o = w.stalled(v1alpha1.ReasonRefreshOutcomeLost)
 		Expect(o.messages["Authorized"]).To(ContainSubstring("status.authorization.url"))
 		Expect(w.crm().Status.Authorization.URL).NotTo(BeEmpty())
@@ -160,6 +164,7 @@ var _ = Describe("A connection by OAuth", func() {
 			w.due(o)
 			loseAnswers(1)
 			w.pass()
+			w.clock.Step(settle)
 			w.ready()
 			Expect(presented()).To(Equal(2))
 			Expect(w.sim.TokenAlive(w.token("crm-reporting"))).To(BeTrue())
@@ -204,6 +209,7 @@ var _ = Describe("A connection by OAuth", func() {
 		Expect(o.conditions).To(HaveKeyWithValue("Ready", "True/Succeeded"))
 		Expect(o.queue).To(Equal("backoff"))
 		w.up()
+		w.clock.Step(settle)
 		w.ready()
 	})
 
@@ -317,12 +323,13 @@ var _ = Describe("A connection by OAuth", func() {
 		consented()
 		w.reconciler.Grants.Keys = grant.Keyring{"key-0001": grant.NewKey()} // the consent pages share the store
 		w.stalled(v1alpha1.ReasonSealingKeyLost)
-		Expect(w.consent(makesim.UserID)).To(Equal(http.StatusBadGateway), "the key may come back")
+		Expect(w.consent(makesim.UserID)).To(Equal(http.StatusConflict), "the key may come back")
 		w.stalled(v1alpha1.ReasonSealingKeyLost)
 
 		By("deleting it, as the condition says")
 		id := grant.Identity{Namespace: w.namespace, Name: "crm", UID: w.crm().UID}
 		Expect(w.reconciler.Grants.Delete(w.ctx, id)).To(Succeed())
+		w.failing(v1alpha1.ReasonConsentRequired)
 		Expect(w.consent(makesim.UserID)).To(Equal(http.StatusOK))
 		w.ready()
 	})
