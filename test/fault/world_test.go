@@ -4,13 +4,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math/rand/v2"
 	"net"
-	"net/http"
 	"net/http/httptest"
-	"net/url"
 	"os"
 	"path/filepath"
-	"strings"
 	"sync"
 	"sync/atomic"
 	"syscall"
@@ -24,7 +22,6 @@ import (
 	"k8s.io/client-go/tools/clientcmd"
 	clientcmdapi "k8s.io/client-go/tools/clientcmd/api"
 
-	"github.com/makeops/make-operator/internal/consent"
 	"github.com/makeops/make-operator/internal/grant"
 	"github.com/makeops/make-operator/internal/makesim"
 	"github.com/makeops/make-operator/internal/testkit/stack"
@@ -135,18 +132,29 @@ func (w *world) newManager(t testing.TB, inj *injector) *manager {
 	if err := clientcmd.WriteToFile(config, m.kubeconfig); err != nil {
 		t.Fatal(err)
 	}
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
+	if m.consent, err = quietAddress(); err != nil {
 		t.Fatal(err)
 	}
-	m.consent = listener.Addr().String()
-	_ = listener.Close()
 	m.args = []string{
 		"--kubeconfig=" + m.kubeconfig, "--allowed-zones=" + w.make.zone(), "--make-ca-file=" + ca,
 		"--mcp-image=localhost/none", "--webhook-port=0", "--metrics-bind-address=0", "--health-probe-bind-address=0",
 		"--consent-bind-address=" + m.consent, "--consent-url=http://" + m.consent,
 	}
 	return m
+}
+
+// quietAddress is one of loopback that nobody listens at, with a port below those that the system hands out to clients: the process
+// that is killed there must find it free again.
+func quietAddress() (string, error) {
+	for range 100 {
+		address := fmt.Sprintf("127.0.0.1:%d", 10000+rand.IntN(20000)) //nolint:gosec // no secret
+		listener, err := net.Listen("tcp", address)
+		if err != nil {
+			continue
+		}
+		return address, listener.Close()
+	}
+	return "", errors.New("find a free port: a hundred are taken")
 }
 
 // start starts the process, in the same pod as before.
@@ -237,54 +245,4 @@ func await(timeout time.Duration, what string, done func() bool) error {
 		}
 		time.Sleep(step) //nolint:forbidigo // another process is at work
 	}
-}
-
-// consentOnce does what a person does in a browser, and reports whether the last page says that it worked.
-func (w *world) consentOnce(connection string) (bool, error) {
-	browser := &http.Client{
-		Timeout:       100 * time.Second,
-		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
-	}
-	start := "http://" + w.manager.consent + consent.ConnectPath + w.user + "/" + connection
-	leave, err := browser.PostForm(start, url.Values{})
-	if err != nil {
-		return false, err
-	}
-	_ = leave.Body.Close()
-	authorize, err := leave.Location()
-	if err != nil {
-		return false, fmt.Errorf("leave the start page: %s", leave.Status)
-	}
-	form := authorize.Query()
-	form.Set("decision", "approve")
-	form.Set("user", fmt.Sprint(makesim.UserID))
-	request := httptest.NewRequest(http.MethodPost, authorize.Path, strings.NewReader(form.Encode()))
-	request.Header.Set("Content-Type", "application/x-www-form-urlencoded")
-	request.Host = w.make.zone()
-	answer := httptest.NewRecorder()
-	if w.make.authorization != nil {
-		w.make.authorization.ServeHTTP(answer, request)
-	} else {
-		w.make.sim.ServeHTTP(answer, request)
-	}
-	callback, err := answer.Result().Location()
-	if err != nil {
-		return false, fmt.Errorf("allow the request: status %d", answer.Code)
-	}
-	page, err := browser.Get(callback.String())
-	if err != nil {
-		return false, errors.New("come back: no answer") // the error would hold the code
-	}
-	return page.StatusCode == http.StatusOK, page.Body.Close()
-}
-
-// consent goes on until it worked, as a patient person does.
-func (w *world) consent(connection string, patience time.Duration) error {
-	var last error
-	err := await(patience, "a person has consented", func() bool {
-		ok, err := w.consentOnce(connection)
-		last = err
-		return ok
-	})
-	return errors.Join(err, last)
 }
