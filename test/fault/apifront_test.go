@@ -89,7 +89,7 @@ func refuseAsAPIServer(w http.ResponseWriter, r *http.Request, code int) {
 		reason = metav1.StatusReasonAlreadyExists
 	}
 	status := metav1.Status{
-		TypeMeta: metav1.TypeMeta{APIVersion: "v1", Kind: "Status"}, Status: metav1.StatusFailure, Code: int32(code), //nolint:gosec // a status
+		TypeMeta: metav1.TypeMeta{APIVersion: "v1", Kind: "Status"}, Status: metav1.StatusFailure, Code: int32(code),
 		Reason: reason, Message: "injected by the fault sweep",
 	}
 	if code == http.StatusTooManyRequests {

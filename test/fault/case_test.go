@@ -178,11 +178,10 @@ func (r *trial) follow() error {
 // revive starts a manager that was killed: as the kubelet does in the same pod, or as a Deployment does in a new one.
 func (r *trial) revive() {
 	if r.manager.diedAt().IsZero() {
-		if !r.manager.running() {
-			r.problem("the manager ended by itself; see %s", r.manager.log())
-		} else {
+		if r.manager.running() {
 			return
 		}
+		r.problem("the manager ended by itself; see %s", r.manager.log())
 	}
 	r.outcome.killed = true
 	again := r.manager.start

@@ -46,11 +46,11 @@ func buildSkewed(t *testing.T) string {
 	if err != nil {
 		t.Fatal(err)
 	}
-	const real = "clock: clock.RealClock{}"
-	if strings.Count(string(source), real) != 1 {
-		t.Fatalf("wiring.go does not say %q once: there is no clock to replace", real)
+	const ours = "clock: clock.RealClock{}"
+	if strings.Count(string(source), ours) != 1 {
+		t.Fatalf("wiring.go does not say %q once: there is no clock to replace", ours)
 	}
-	text := strings.Replace(string(source), real, "clock: skewedClock{}", 1) + skewedClock
+	text := strings.Replace(string(source), ours, "clock: skewedClock{}", 1) + skewedClock
 	text = strings.Replace(text, "import (", "import (\n\t\"strconv\"\n\t\"unsafe\"", 1)
 	overlay, err := json.Marshal(map[string]any{"Replace": map[string]string{wiring: filepath.Join(dir, "wiring.go")}})
 	if err != nil {

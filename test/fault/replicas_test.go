@@ -267,4 +267,3 @@ func (w *world) settledGrant(uid types.UID, rotation int64) bool {
 	}
 	return rec.RotationGeneration == rotation && rec.OAuth.Intent == nil && rec.OAuth.Dead == ""
 }
-

@@ -68,7 +68,9 @@ const (
 	clientSecret = "make-oauth-client"
 )
 
-func (w *world) makeRoot() error { return w.makeSecret(rootSecret, map[string]string{"token": makesim.RootToken}) }
+func (w *world) makeRoot() error {
+	return w.makeSecret(rootSecret, map[string]string{"token": makesim.RootToken})
+}
 
 const (
 	readScope v1alpha1.Scope = "scenarios:read"

@@ -124,9 +124,9 @@ func (w *world) token(value string) (alive bool, scopes []string) {
 	if w.make.authorization != nil {
 		return w.make.authorization.introspect(context.Background(), value)
 	}
-	print := makesim.Fingerprint(value)
+	mark := makesim.Fingerprint(value)
 	for _, e := range w.make.sim.Ledger() {
-		if e.Token != nil && e.Token.Event == makesim.TokenMinted && e.Token.Token == print {
+		if e.Token != nil && e.Token.Event == makesim.TokenMinted && e.Token.Token == mark {
 			scopes = slices.Sorted(slices.Values(e.Token.Scopes))
 		}
 	}

@@ -2,6 +2,7 @@ package fault
 
 import (
 	"context"
+	"slices"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
@@ -72,13 +73,14 @@ func (w *world) noteStored(ctx context.Context, answer []byte) {
 	}
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	for i := len(w.stored) - 1; i >= 0; i-- {
-		if w.stored[i].uid == uid {
-			if w.stored[i].generation == now.generation && w.stored[i].token == now.token && w.stored[i].dead == now.dead {
-				return
-			}
-			break
+	for _, before := range slices.Backward(w.stored) {
+		if before.uid != uid {
+			continue
 		}
+		if before.at = now.at; before == now {
+			return
+		}
+		break
 	}
 	w.stored = append(w.stored, now)
 }

@@ -147,7 +147,7 @@ func (w *world) newManager(t testing.TB, inj *injector) *manager {
 // that is killed there must find it free again.
 func quietAddress() (string, error) {
 	for range 100 {
-		address := fmt.Sprintf("127.0.0.1:%d", 10000+rand.IntN(20000)) //nolint:gosec // no secret
+		address := fmt.Sprintf("127.0.0.1:%d", 10000+rand.IntN(20000))
 		listener, err := net.Listen("tcp", address)
 		if err != nil {
 			continue
