@@ -67,7 +67,7 @@ func (s *Server) saveSession(ctx context.Context, made *session) error {
 	if err != nil {
 		return err
 	}
-	sealed, keyID, err := s.Grants.Keys.Seal(plain, sessionAdditional(s.Grants.Cluster, made.UID))
+	sealed, keyID, err := s.Grants.Keys.Seal(ctx, plain, sessionAdditional(s.Grants.Cluster, made.UID))
 	if err != nil {
 		return err
 	}
@@ -100,7 +100,7 @@ func (s *Server) takeSession(ctx context.Context, state string) (*session, error
 	if err != nil {
 		return nil, err
 	}
-	plain, err := s.Grants.Keys.Open(secret.Data[sessionKey], string(secret.Data[sealingKeyKey]),
+	plain, err := s.Grants.Keys.Open(ctx, secret.Data[sessionKey], string(secret.Data[sealingKeyKey]),
 		sessionAdditional(s.Grants.Cluster, types.UID(uid)))
 	if err != nil {
 		return nil, errSession
