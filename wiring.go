@@ -21,6 +21,7 @@ import (
 	"k8s.io/utils/clock"
 	"sigs.k8s.io/controller-runtime/pkg/cache"
 	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/log"
 	"sigs.k8s.io/controller-runtime/pkg/manager"
 
 	"github.com/makeops/make-operator/api/v1alpha1"
@@ -143,10 +144,29 @@ func (p *parts) setupConsent(mgr manager.Manager) error {
 	pages := &consent.Server{
 		Client: p.live, Secrets: optin.Reader{Live: p.live}, Grants: p.grants, Make: p.make, Clock: p.clock, PublicURL: p.cfg.ConsentURL,
 	}
+	if err := mgr.Add(manager.RunnableFunc(func(ctx context.Context) error { return p.sweepConsents(ctx, pages) })); err != nil {
+		return err
+	}
 	return mgr.Add(&manager.Server{Name: "consent", Server: &http.Server{
 		Addr: p.cfg.ConsentAddress, Handler: pages.Handler(), ReadHeaderTimeout: 10 * time.Second, ReadTimeout: 30 * time.Second,
 		WriteTimeout: time.Minute, IdleTimeout: time.Minute,
 	}})
+}
+
+// sweepConsents looks after interrupted consents until the context ends; one replica does.
+func (p *parts) sweepConsents(ctx context.Context, pages *consent.Server) error {
+	ticker := p.clock.NewTicker(consent.SweepEvery)
+	defer ticker.Stop()
+	for {
+		if err := pages.Sweep(ctx); err != nil && ctx.Err() == nil {
+			log.FromContext(ctx).Error(err, "sweep consents")
+		}
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-ticker.C():
+		}
+	}
 }
 
 // holder is this process, as others see it in an announced refresh.

@@ -24,7 +24,7 @@ type front struct {
 	verifier  *access.Verifier
 	rules     []access.Rule
 	ceiling   []string
-	catalogue *catalogue
+	catalogue *toolset
 	audit     *auditor
 	metrics   *metrics
 	log       *slog.Logger
