@@ -25,6 +25,7 @@ const (
 	//   SecretNotLabelled  add the label makeops.dev/credential=true to it.
 	//   SecretKeyMissing   add the key that the message names.
 	//   SealingKeyLost     the operator cannot open what it sealed: restore its sealing key, or delete the grant and consent again.
+	//   SealingKeyUnavailable  whoever keeps the sealing keys does not answer, or refuses: look after Vault, or its policy.
 	CredentialsAvailable = "CredentialsAvailable"
 	// Authorized: Make accepts the credential, for the right organization.
 	//   CredentialRejected    Make answers that the token is dead: put a new one into the Secret.
@@ -45,8 +46,14 @@ const (
 	// LeastPrivilege: each consumer holds a token of its own with its own scopes only. Does not count for Ready.
 	//   SharedToken  the root token lacks user:write, or Make cannot narrow this grant: all consumers hold the same scopes.
 	LeastPrivilege = "LeastPrivilege"
+	// RootRotated: nobody but the operator holds a root token. Exists only with auth.apiToken.rotateRoot. Does not count for Ready.
+	//   ScopeMissing  the token in the Secret lacks user:write: use one that holds it.
+	//   RootShared    another connection uses the same Secret: give each a token of its own.
+	//   RootAlive     Make does not let the operator end the replaced token: delete it in the account's profile.
+	//   MakeRefused   Make refused a successor: check the account's role and plan.
+	RootRotated = "RootRotated"
 	// Revoked: the tokens are dead at Make. Exists only while the connection is being deleted and Make did not confirm that yet.
-	//   RevocationPending  the operator tries for ten minutes, then gives up with an event.
+	//   RevocationPending  the operator tries for five minutes, then gives up with an event.
 	Revoked = "Revoked"
 )
 
@@ -73,28 +80,31 @@ const (
 	ReasonFailed    = "Failed"
 	ReasonSuspended = "Suspended"
 
-	ReasonScopeRefused         = "ScopeRefused"
-	ReasonZoneNotAllowed       = "ZoneNotAllowed"
-	ReasonRolloutRefused       = "RolloutRefused"
-	ReasonSecretNotFound       = "SecretNotFound"
-	ReasonSecretNotLabelled    = "SecretNotLabelled"
-	ReasonSecretKeyMissing     = "SecretKeyMissing"
-	ReasonSealingKeyLost       = "SealingKeyLost"
-	ReasonCredentialRejected   = "CredentialRejected"
-	ReasonWrongOrganization    = "WrongOrganization"
-	ReasonConsentRequired      = "ConsentRequired"
-	ReasonNeedsReauthorization = "NeedsReauthorization"
-	ReasonNonRefreshable       = "NonRefreshable"
-	ReasonRefreshOutcomeLost   = "RefreshOutcomeLost"
-	ReasonRefreshInProgress    = "RefreshInProgress"
-	ReasonRateLimited          = "RateLimited"
-	ReasonMakeRefused          = "MakeRefused"
-	ReasonMakeUnavailable      = "MakeUnavailable"
-	ReasonScopeMissing         = "ScopeMissing"
-	ReasonScopeDrift           = "ScopeDrift"
-	ReasonSecretConflict       = "SecretConflict"
-	ReasonSharedToken          = "SharedToken"
-	ReasonRevocationPending    = "RevocationPending"
+	ReasonScopeRefused          = "ScopeRefused"
+	ReasonZoneNotAllowed        = "ZoneNotAllowed"
+	ReasonRolloutRefused        = "RolloutRefused"
+	ReasonSecretNotFound        = "SecretNotFound"
+	ReasonSecretNotLabelled     = "SecretNotLabelled"
+	ReasonSecretKeyMissing      = "SecretKeyMissing"
+	ReasonSealingKeyLost        = "SealingKeyLost"
+	ReasonSealingKeyUnavailable = "SealingKeyUnavailable"
+	ReasonRootShared            = "RootShared"
+	ReasonRootAlive             = "RootAlive"
+	ReasonCredentialRejected    = "CredentialRejected"
+	ReasonWrongOrganization     = "WrongOrganization"
+	ReasonConsentRequired       = "ConsentRequired"
+	ReasonNeedsReauthorization  = "NeedsReauthorization"
+	ReasonNonRefreshable        = "NonRefreshable"
+	ReasonRefreshOutcomeLost    = "RefreshOutcomeLost"
+	ReasonRefreshInProgress     = "RefreshInProgress"
+	ReasonRateLimited           = "RateLimited"
+	ReasonMakeRefused           = "MakeRefused"
+	ReasonMakeUnavailable       = "MakeUnavailable"
+	ReasonScopeMissing          = "ScopeMissing"
+	ReasonScopeDrift            = "ScopeDrift"
+	ReasonSecretConflict        = "SecretConflict"
+	ReasonSharedToken           = "SharedToken"
+	ReasonRevocationPending     = "RevocationPending"
 
 	ReasonConnectionNotFound = "ConnectionNotFound"
 	ReasonConnectionNotReady = "ConnectionNotReady"

@@ -44,6 +44,20 @@ func (p *pass) refreshGrant(ctx context.Context) error {
 	case p.rec.OAuth.Dead != "":
 		return p.needConsent(p.rec.OAuth.Dead)
 	}
+	return p.keepClient(ctx)
+}
+
+// keepClient keeps the client's secret after Make accepted it, where it changed since the consent: revocation needs it even when the
+// user's Secret is gone.
+func (p *pass) keepClient(ctx context.Context) error {
+	secret := p.oauth().Client().Secret
+	if p.rec.OAuth.ClientSecret == secret {
+		return nil
+	}
+	p.rec.OAuth.ClientSecret = secret
+	if err := p.Grants.Write(ctx, p.id, p.rec); err != nil {
+		return p.classify(err)
+	}
 	return nil
 }
 

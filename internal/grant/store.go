@@ -64,6 +64,9 @@ type Record struct {
 	resourceVersion string
 }
 
+// Stored reports whether there is such a grant in the store.
+func (r *Record) Stored() bool { return r.resourceVersion != "" }
+
 // Read returns the stored grant, or an empty record if there is none. Errors: ErrSealed, ErrUnavailable, and those of the API
 // server.
 func (s *Store) Read(ctx context.Context, id Identity) (*Record, error) {
