@@ -19,6 +19,8 @@ const (
 	//   ScopeRefused    a scope is too broad, malformed or beyond the connection's: narrow spec.scopes or spec.consumers.
 	//   ZoneNotAllowed  the zone is no Make host and not one that the operator was started with: correct spec.zone.
 	//   RolloutRefused  a server's spec.rollout is Restart and its connection uses OAuth: use Reload, or a connection with apiToken.
+	//   PolicyRefused   the zone or the rotation interval is not what a MakeScopePolicy allows: see the message.
+	//   PolicyNotReady  a MakeScopePolicy that may govern the namespace is not Ready, so nothing new is issued: see its conditions.
 	ScopesAllowed = "ScopesAllowed"
 	// CredentialsAvailable: the referenced Secret exists, opts in and holds the key.
 	//   SecretNotFound     create the Secret that the message names.
@@ -34,11 +36,16 @@ const (
 	//   NeedsReauthorization  the grant is gone (revoked, expired or used up): consent again.
 	//   NonRefreshable        Make gave no refresh token; the access token ends at its expiry: use a confidential client.
 	//   RefreshOutcomeLost    a refresh was answered but the answer was lost, and Make refused the old token: consent again.
+	//   RefreshInProgress     a process of the operator is refreshing, or was when it ended: wait some seconds.
+	//   RefreshUncertain      the answer to a refresh was lost, and spec.auth.oauth.uncertainRefreshPolicy says to wait.
+	//   GrantRolledBack       the stored grant is older than one that was in use (a backup was restored): consent again.
+	//   CredentialShared      another connection holds the same refresh token: use one connection with two consumers.
 	//   RateLimited           Make asked to wait.
 	Authorized = "Authorized"
 	// ScopesGranted: Make granted exactly what each consumer asked for.
 	//   ScopeMissing  the credential holds less: give the token the scopes, or consent again.
 	//   ScopeDrift    the credential holds more than the spec allows: see the message.
+	//   LeastPrivilegeRequired  a MakeScopePolicy demands a token for each consumer, and this credential cannot give one: see the message.
 	ScopesGranted = "ScopesGranted"
 	// Synced: each consumer's Secret, Role and RoleBinding is as it has to be.
 	//   SecretConflict  an object of that name exists and is not ours: rename or delete it.
@@ -52,9 +59,22 @@ const (
 	//   RootAlive     Make does not let the operator end the replaced token: delete it in the account's profile.
 	//   MakeRefused   Make refused a successor: check the account's role and plan.
 	RootRotated = "RootRotated"
+	// WithinPolicy: no MakeScopePolicy with enforcement Warn objects. Does not count for Ready; shared with MakeMCPServer.
+	//   PolicyWarning  what the message names would be refused if the policy denied: narrow the spec.
+	WithinPolicy = "WithinPolicy"
 	// Revoked: the tokens are dead at Make. Exists only while the connection is being deleted and Make did not confirm that yet.
 	//   RevocationPending  the operator tries for five minutes, then gives up with an event.
 	Revoked = "Revoked"
+)
+
+// Conditions of a MakeScopePolicy, in order.
+const (
+	// Valid: the operator understands every field. While it is not True for the policy's generation the policy defers: what it may
+	// govern gets nothing new.
+	//   PolicyInvalid  correct the field that the message names.
+	Valid = "Valid"
+	// Judged: the status counts every connection and server that the policy governs.
+	Judged = "Judged"
 )
 
 // Conditions of a MakeMCPServer, in order. ScopesAllowed is shared with MakeConnection.
@@ -80,31 +100,40 @@ const (
 	ReasonFailed    = "Failed"
 	ReasonSuspended = "Suspended"
 
-	ReasonScopeRefused          = "ScopeRefused"
-	ReasonZoneNotAllowed        = "ZoneNotAllowed"
-	ReasonRolloutRefused        = "RolloutRefused"
-	ReasonSecretNotFound        = "SecretNotFound"
-	ReasonSecretNotLabelled     = "SecretNotLabelled"
-	ReasonSecretKeyMissing      = "SecretKeyMissing"
-	ReasonSealingKeyLost        = "SealingKeyLost"
+	ReasonScopeRefused         = "ScopeRefused"
+	ReasonZoneNotAllowed       = "ZoneNotAllowed"
+	ReasonRolloutRefused       = "RolloutRefused"
+	ReasonPolicyRefused        = "PolicyRefused"
+	ReasonPolicyNotReady       = "PolicyNotReady"
+	ReasonPolicyInvalid        = "PolicyInvalid"
+	ReasonPolicyWarning        = "PolicyWarning"
+	ReasonSecretNotFound       = "SecretNotFound"
+	ReasonSecretNotLabelled    = "SecretNotLabelled"
+	ReasonSecretKeyMissing     = "SecretKeyMissing"
+	ReasonSealingKeyLost       = "SealingKeyLost"
+	ReasonCredentialRejected   = "CredentialRejected"
+	ReasonWrongOrganization    = "WrongOrganization"
+	ReasonConsentRequired      = "ConsentRequired"
+	ReasonNeedsReauthorization = "NeedsReauthorization"
+	ReasonNonRefreshable       = "NonRefreshable"
+	ReasonRefreshOutcomeLost   = "RefreshOutcomeLost"
+	ReasonRefreshInProgress    = "RefreshInProgress"
+	ReasonRefreshUncertain     = "RefreshUncertain"
+	ReasonGrantRolledBack      = "GrantRolledBack"
+	ReasonCredentialShared     = "CredentialShared"
+	ReasonRateLimited          = "RateLimited"
+	ReasonMakeRefused          = "MakeRefused"
+	ReasonMakeUnavailable      = "MakeUnavailable"
+	ReasonScopeMissing         = "ScopeMissing"
+	ReasonScopeDrift           = "ScopeDrift"
+	ReasonSecretConflict       = "SecretConflict"
+	ReasonSharedToken          = "SharedToken"
+	ReasonLeastPrivilegeNeeded = "LeastPrivilegeRequired"
+	ReasonRevocationPending    = "RevocationPending"
+
 	ReasonSealingKeyUnavailable = "SealingKeyUnavailable"
 	ReasonRootShared            = "RootShared"
 	ReasonRootAlive             = "RootAlive"
-	ReasonCredentialRejected    = "CredentialRejected"
-	ReasonWrongOrganization     = "WrongOrganization"
-	ReasonConsentRequired       = "ConsentRequired"
-	ReasonNeedsReauthorization  = "NeedsReauthorization"
-	ReasonNonRefreshable        = "NonRefreshable"
-	ReasonRefreshOutcomeLost    = "RefreshOutcomeLost"
-	ReasonRefreshInProgress     = "RefreshInProgress"
-	ReasonRateLimited           = "RateLimited"
-	ReasonMakeRefused           = "MakeRefused"
-	ReasonMakeUnavailable       = "MakeUnavailable"
-	ReasonScopeMissing          = "ScopeMissing"
-	ReasonScopeDrift            = "ScopeDrift"
-	ReasonSecretConflict        = "SecretConflict"
-	ReasonSharedToken           = "SharedToken"
-	ReasonRevocationPending     = "RevocationPending"
 
 	ReasonConnectionNotFound = "ConnectionNotFound"
 	ReasonConnectionNotReady = "ConnectionNotReady"

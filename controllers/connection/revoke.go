@@ -39,7 +39,7 @@ func (p *pass) revoke(ctx context.Context) error {
 		return p.revokeTokens(ctx, retain)
 	}
 	if rec.OAuth != nil && !retain {
-		return p.revokeGrant(ctx)
+		return p.revokeConsent(ctx)
 	}
 	return nil
 }
@@ -126,9 +126,9 @@ func (p *pass) deleteMinted(ctx context.Context) error {
 	return p.minter().DeleteAll(ctx)
 }
 
-// revokeGrant ends the consent at Make. While another replica may be presenting the refresh token, its successor is waited for: it
+// revokeConsent ends the consent at Make. While another replica may be presenting the refresh token, its successor is waited for: it
 // would live on.
-func (p *pass) revokeGrant(ctx context.Context) error {
+func (p *pass) revokeConsent(ctx context.Context) error {
 	o := p.rec.OAuth
 	if o.Intent != nil && o.Intent.Holder.Process != p.Refresher.Holder.Process {
 		gone, err := p.Refresher.Liveness.Gone(ctx, o.Intent.Holder)
