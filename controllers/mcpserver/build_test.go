@@ -59,6 +59,7 @@ func variants() map[string]func(*inputs) {
 		"spec.tools.exclude":       func(in *inputs) { in.server.Spec.Tools.Exclude = []v1alpha1.ToolName{"users_me"} },
 		"spec.tools.access":        func(in *inputs) { in.server.Spec.Tools.Access = v1alpha1.ToolAccessReadOnly },
 		"spec.tools.scenarios":     func(in *inputs) { in.server.Spec.Tools.Scenarios = v1alpha1.ScenarioToolsHide },
+		"spec.tools.confirmation":  func(in *inputs) { in.server.Spec.Tools.Confirmation = v1alpha1.ToolConfirmationNever },
 		"spec.rollout":             func(in *inputs) { in.server.Spec.Rollout = v1alpha1.RolloutRestart },
 		"spec.resources": func(in *inputs) {
 			in.server.Spec.Resources.Limits = corev1.ResourceList{corev1.ResourceMemory: resource.MustParse("1Gi")}
@@ -337,6 +338,29 @@ func TestZonePort(t *testing.T) {
 	for zone, want := range map[string]int32{"eu1.make.com": 443, "127.0.0.1:8443": 8443, "x:0": 443, "x:99999": 443, "x:": 443} {
 		if got := zonePort(zone); got != want {
 			t.Errorf("%s: port %d, want %d", zone, got, want)
+		}
+	}
+}
+
+// TestCollector: Go's collector keeps within the container's memory, whatever limit a user sets, and is told nothing where there is none.
+func TestCollector(t *testing.T) {
+	for name, tt := range map[string]struct {
+		limits corev1.ResourceList
+		want   map[string]string
+	}{
+		"default":  {nil, map[string]string{"GOGC": "400", "GOMEMLIMIT": "107374160"}},
+		"own":      {corev1.ResourceList{corev1.ResourceMemory: resource.MustParse("1Gi")}, map[string]string{"GOGC": "400", "GOMEMLIMIT": "858993440"}},
+		"CPU only": {corev1.ResourceList{corev1.ResourceCPU: resource.MustParse("1")}, map[string]string{"GOGC": "400"}},
+	} {
+		in := vary(func(in *inputs) { in.server.Spec.Resources.Limits = tt.limits })
+		got := map[string]string{}
+		for _, e := range in.container().Env {
+			if strings.HasPrefix(e.Name, "GO") {
+				got[e.Name] = e.Value
+			}
+		}
+		if diff := cmp.Diff(tt.want, got); diff != "" {
+			t.Errorf("%s (-want +got):\n%s", name, diff)
 		}
 	}
 }
