@@ -89,6 +89,7 @@ type judgedKey struct{}
 
 // judged is a call that the dispatcher has let through.
 type judged struct {
+	name   string
 	tool   *tool // nil when err is set
 	err    error // why the tool could not be looked up
 	record *record
@@ -109,7 +110,7 @@ func (d *dispatcher) call(ctx context.Context, req *sdk.CallToolRequest, next sd
 	inner, params := *req, *req.Params
 	params.Name = executeTool
 	inner.Params = &params
-	return next(context.WithValue(ctx, judgedKey{}, judged{tool: t, err: err, record: rec}), methodCallTool, &inner)
+	return next(context.WithValue(ctx, judgedKey{}, judged{name: clip(name), tool: t, err: err, record: rec}), methodCallTool, &inner)
 }
 
 // execute is the handler of executeTool.
@@ -125,34 +126,31 @@ func (d *dispatcher) execute(ctx context.Context, req *sdk.CallToolRequest) (*sd
 		j.record.note(func(l *auditLine) { l.ScopesNeeded = needs(j.tool) })
 		var question *sdk.CallToolResult
 		if out, question, err = d.run(ctx, j.tool, req); question != nil {
-			d.metrics.called(j.tool.definition.Name, outcomeDenied, 0)
+			d.metrics.called(j.name, outcomeDenied, 0)
 			j.record.finish(outcomeDenied, "confirmation_asked")
 			return question, nil
 		}
 	}
 	res, reason := toResult(out, err)
-	name, outcome := d.outcome(j.tool, err)
+	outcome := d.outcome(j.name, err)
 	if outcome == outcomeError && ctx.Err() != nil {
 		reason = "canceled"
 	}
-	d.metrics.called(name, outcome, d.clock.Since(begun))
+	d.metrics.called(j.name, outcome, d.clock.Since(begun))
 	j.record.finish(outcome, reason)
 	return res, nil
 }
 
 // outcome also logs what failed.
-func (d *dispatcher) outcome(t *tool, err error) (name, outcome string) {
-	if t != nil {
-		name = t.definition.Name
-	}
+func (d *dispatcher) outcome(name string, err error) string {
 	switch {
 	case err == nil:
-		return name, outcomeAllowed
+		return outcomeAllowed
 	case errors.Is(err, errNotConfirmed), errors.Is(err, errDeclined):
-		return name, outcomeDenied
+		return outcomeDenied
 	}
 	d.log.Info("tool call failed", "tool", name, "error", logged(err))
-	return name, outcomeError
+	return outcomeError
 }
 
 // run makes a call whose arguments fit, or returns the question that has to be answered first.

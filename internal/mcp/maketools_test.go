@@ -70,7 +70,7 @@ func schemaProblems(t *testing.T, got *sdk.Tool, want catalogue.Tool) []string {
 		case property == nil || property.Description == "":
 			problems = append(problems, a.Name+" is missing or not described")
 			continue
-		case a.Required != slices.Contains(schema.Required, a.Name) && a.Name != "organizationId":
+		case a.Required != slices.Contains(schema.Required, a.Name) && a.Name != "organizationId" && a.Name != "belongerId":
 			problems = append(problems, a.Name+" is required, or is not")
 		}
 		if unbounded(property) {
