@@ -30,8 +30,8 @@ const (
 	rotationPause = 3 * time.Second
 	// overlap is how long an old token lives on.
 	overlap = int32(6)
-	// callPause is the time between two calls of one agent: an organization may make a thousand a minute.
-	callPause = 50 * time.Millisecond
+	// callers are how many agents call, callPause is the time between two calls of one: in two minutes an agent stays within what it may.
+	callers, callPause = 12, time.Second
 )
 
 var (
@@ -53,7 +53,7 @@ func TestTokenRotatesUnderCalls(t *testing.T) {
 	agents.wait(t, 0)
 	lists, runs := agents.stop()
 	t.Logf("%d rotations, %d lists and %d runs", rotations, lists, runs)
-	if rotations < 3 || lists == 0 || runs < 10*rotations {
+	if rotations < 3 || lists == 0 || runs < callers*rotations {
 		t.Errorf("too little happened: %d rotations, %d lists, %d runs", rotations, lists, runs)
 	}
 	used := map[string]bool{}
@@ -90,10 +90,14 @@ func applyRotating(t *testing.T) *v1alpha1.MakeMCPServer {
 	own.Spec.Rotation.Generation, own.Spec.Rotation.OverlapSeconds = 0, new(overlap)
 	server := &v1alpha1.MakeMCPServer{ObjectMeta: metav1.ObjectMeta{Namespace: rotatingServer.namespace, Name: rotatingServer.name}}
 	server.Spec.ConnectionRef.Name, server.Spec.Scopes = own.Name, scopes
-	server.Spec.Access.Rules = []v1alpha1.AccessRule{{
-		ServiceAccounts: []v1alpha1.ServiceAccountSubject{{Name: "sales-agent"}}, Scopes: scopes,
-	}}
-	for _, o := range []ctrlclient.Object{own, server} {
+	server.Spec.Access.Rules = []v1alpha1.AccessRule{{Scopes: scopes}}
+	objects := []ctrlclient.Object{own, server}
+	for i := range callers {
+		account := &corev1.ServiceAccount{ObjectMeta: metav1.ObjectMeta{Namespace: server.Namespace, Name: callerName(i)}}
+		objects = append(objects, account)
+		server.Spec.Access.Rules[0].ServiceAccounts = append(server.Spec.Access.Rules[0].ServiceAccounts, v1alpha1.ServiceAccountSubject{Name: account.Name})
+	}
+	for _, o := range objects {
 		if err := shared.Client.Create(t.Context(), o); err != nil {
 			t.Fatal(err)
 		}
@@ -166,42 +170,28 @@ type agents struct {
 
 func startAgents(t *testing.T, server *v1alpha1.MakeMCPServer) *agents {
 	t.Helper()
-	caller, err := newCaller(t.Context(), shared, server)
-	if err != nil {
-		t.Fatal(err)
-	}
 	ctx, cancel := context.WithCancel(t.Context())
 	a := &agents{cancel: cancel}
 	t.Cleanup(func() { a.stop() })
-	a.done.Go(func() {
-		a.repeat(ctx, 20*callPause, &a.lists, func(ctx context.Context) error {
-			tools, err := caller.Tools(ctx)
-			if err == nil && !slices.Contains(tools, "scenarios_run") {
-				err = fmt.Errorf("tools %q", tools)
-			}
-			return err
-		})
-	})
-	for range 2 {
-		a.done.Go(func() {
-			a.repeat(ctx, callPause, &a.runs, func(ctx context.Context) error {
-				_, err := caller.Call(ctx, "scenarios_run", map[string]any{
-					"scenarioId": makesim.LeadScenarioID, "data": map[string]any{"email": "ada@example.com", "name": "Ada Example"},
-				})
-				return err
-			})
-		})
+	for i := range callers {
+		caller, err := newCaller(t.Context(), shared, server, callerName(i))
+		if err != nil {
+			t.Fatal(err)
+		}
+		a.done.Go(func() { a.repeat(ctx, caller) })
 	}
 	return a
 }
 
-// newCaller is the agent that the server's rule names, once the server can be reached.
-func newCaller(ctx context.Context, s *stack.Stack, server *v1alpha1.MakeMCPServer) (agent.Agent, error) {
+func callerName(i int) string { return fmt.Sprintf("rotating-agent-%d", i) }
+
+// newCaller is an agent that the server's rule names, once the server can be reached.
+func newCaller(ctx context.Context, s *stack.Stack, server *v1alpha1.MakeMCPServer, account string) (agent.Agent, error) {
 	address, err := s.ServiceAddress(ctx, ctrlclient.ObjectKeyFromObject(server))
 	if err != nil {
 		return agent.Agent{}, err
 	}
-	token, err := agent.TokenFor(ctx, s.Client, ctrlclient.ObjectKey{Namespace: server.Namespace, Name: "sales-agent"}, server.Status.URL)
+	token, err := agent.TokenFor(ctx, s.Client, ctrlclient.ObjectKey{Namespace: server.Namespace, Name: account}, server.Status.URL)
 	if err != nil {
 		return agent.Agent{}, err
 	}
@@ -217,22 +207,39 @@ func newCaller(ctx context.Context, s *stack.Stack, server *v1alpha1.MakeMCPServ
 	return caller, nil
 }
 
-func (a *agents) repeat(ctx context.Context, pause time.Duration, made *int, call func(context.Context) error) {
-	ticker := time.NewTicker(pause)
+// repeat runs the scenario all the time, and lists the tools now and then.
+func (a *agents) repeat(ctx context.Context, caller agent.Agent) {
+	ticker := time.NewTicker(callPause)
 	defer ticker.Stop()
-	for {
+	for n := 0; ; n++ {
 		select {
 		case <-ctx.Done():
 			return
 		case <-ticker.C:
 		}
-		err := call(context.WithoutCancel(ctx)) // a call under way when the test ends counts too
+		made, err := &a.runs, error(nil)
+		calling := context.WithoutCancel(ctx) // a call under way when the test ends counts too
+		if n%5 == 0 {
+			made, err = &a.lists, listsTools(calling, caller)
+		} else {
+			_, err = caller.Call(calling, "scenarios_run", map[string]any{
+				"scenarioId": makesim.LeadScenarioID, "data": map[string]any{"email": "ada@example.com", "name": "Ada Example"},
+			})
+		}
 		a.mu.Lock()
 		if *made++; err != nil && a.failed == nil {
-			a.failed = fmt.Errorf("call %d: %w", *made, err)
+			a.failed = fmt.Errorf("call %d: %w", n, err)
 		}
 		a.mu.Unlock()
 	}
+}
+
+func listsTools(ctx context.Context, caller agent.Agent) error {
+	tools, err := caller.Tools(ctx)
+	if err == nil && !slices.Contains(tools, "scenarios_run") {
+		return fmt.Errorf("tools %q", tools)
+	}
+	return err
 }
 
 // wait lets the agents call for a while.

@@ -30,6 +30,9 @@ const (
 	Caller = "system:serviceaccount:sales:agent"
 )
 
+// plenty is more than a benchmark makes.
+var plenty = mcp.Rate{PerHour: 10_000_000, Burst: 10_000_000}
+
 // Env is a folder with the files, and what they are about.
 type Env struct {
 	// Dir holds config.yaml and what it names.
@@ -59,6 +62,9 @@ func New(dir string, sim *makesim.TLSServer, scopes []string) (*Env, error) {
 		},
 		OrganizationID: makesim.OrganizationID, TeamID: makesim.TeamID, Scopes: scopes,
 		Tools: mcp.Tools{Scenarios: true},
+		Limits: mcp.Limits{ // such that no test or benchmark meets them
+			Standard: plenty, Sensitive: plenty, Admin: plenty, Protocol: plenty, OrganizationPerMinute: plenty.Burst,
+		},
 	}
 	keys, err := json.Marshal(jose.JSONWebKeySet{Keys: []jose.JSONWebKey{{Key: key.Public(), KeyID: "k", Use: "sig"}}})
 	if err != nil {
