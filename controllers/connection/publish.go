@@ -16,7 +16,6 @@ import (
 	"github.com/makeops/make-operator/api/v1alpha1"
 	"github.com/makeops/make-operator/internal/child"
 	"github.com/makeops/make-operator/internal/makeapi"
-	"github.com/makeops/make-operator/internal/rotation"
 	"github.com/makeops/make-operator/internal/scope"
 	"github.com/makeops/make-operator/internal/step"
 )
@@ -31,7 +30,9 @@ func (p *pass) publish(ctx context.Context) error {
 	if err := p.endReplaced(ctx); err != nil {
 		return err
 	}
-	p.endRetry()
+	if trouble != nil { // the last step is not reached
+		p.endRetry()
+	}
 	return trouble
 }
 
@@ -40,13 +41,16 @@ func (p *pass) endReplaced(ctx context.Context) error {
 	switch {
 	case p.rec.Root == nil, p.suspended():
 		return nil
-	case p.waits() && p.retry.Condition != v1alpha1.Synced && len(rotation.Due(&p.rec.Grant, p.now)) > 0:
-		p.unfinished = true // it is another condition that tells why
+	case p.waits() && p.retry.Condition != v1alpha1.Synced:
+		p.skipWaiting()
 		return nil
-	case p.waits() && len(rotation.Due(&p.rec.Grant, p.now)) == 0:
-		return p.classify(p.minter().DeleteDue(ctx, p.rec, p.now)) // calls nobody
 	}
-	return p.callMake(v1alpha1.Synced, func() error { return p.minter().DeleteDue(ctx, p.rec, p.now) })
+	return p.callMake(v1alpha1.Synced, func() error {
+		if err := p.minter().DeleteDue(ctx, p.rec, p.now); err != nil {
+			return err
+		}
+		return p.killFormer(ctx)
+	})
 }
 
 // ensureConsumers ensures every consumer's objects, lists them in the status, and returns the first error. Those that it cannot

@@ -100,6 +100,12 @@ func (p *pass) heldBack(condition string) *step.Problem {
 	}
 }
 
+// skipWaiting leaves something undone until Make is called again, where another condition tells why it is not.
+func (p *pass) skipWaiting() {
+	p.unfinished = true
+	p.lookAgain(p.retry.NotBeforeTime.Time)
+}
+
 // endRetry forgets earlier failures once nothing fails any more.
 func (p *pass) endRetry() {
 	if !p.unfinished {

@@ -124,8 +124,8 @@ func allScopes() []string {
 	return scopes
 }
 
-// everything is a change of the config: a server with every scope, for every team of the organization.
-func everything(c *mcp.Config) { c.Scopes, c.TeamID = allScopes(), 0 }
+// wholeServer is a change of the config: a server with every scope, for every team of the organization.
+func wholeServer(c *mcp.Config) { c.Scopes, c.TeamID = allScopes(), 0 }
 
 func (e *env) config() mcp.Config {
 	rule := func(subject string, scopes, tools []string) mcp.Rule {
@@ -147,6 +147,7 @@ func (e *env) config() mcp.Config {
 		OrganizationID: makesim.OrganizationID, TeamID: makesim.TeamID,
 		Scopes: []string{"scenarios:read", "scenarios:run"},
 		Tools:  mcp.Tools{Scenarios: true},
+		Limits: mcp.Limits{Standard: mcp.Rate{PerHour: 1_000_000}, FailedAuthenticationsPerMinute: 1000}, // tests of limits set their own
 	}
 }
 

@@ -72,7 +72,9 @@ func (r *Refresher) storeFailed(ctx context.Context, id grant.Identity, times in
 }
 
 // undisturbed reports whether an open intent is ours or none at all.
-func undisturbed(open *grant.Intent, attempt string) bool { return open == nil || open.Attempt == attempt }
+func undisturbed(open *grant.Intent, attempt string) bool {
+	return open == nil || open.Attempt == attempt
+}
 
 // stillOurs is true also of a grant that was rolled back meanwhile: what we hold is newer.
 func stillOurs(stored, presented *grant.OAuth) bool {

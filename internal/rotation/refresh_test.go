@@ -258,7 +258,9 @@ func TestHalfReadAnswer(t *testing.T) {
 		"no access token":         func(good string) string { return `{"refresh_token":"` + good + `"}` },
 		"an access token of null": func(good string) string { return `{"access_token":null,"refresh_token":"` + good + `"}` },
 		"a life that is no time":  func(good string) string { return `{"access_token":"a","expires_in":[],"refresh_token":"` + good + `"}` },
-		"no bearer token":         func(good string) string { return `{"access_token":"a","token_type":"DPoP","refresh_token":"` + good + `"}` },
+		"no bearer token": func(good string) string {
+			return `{"access_token":"a","token_type":"DPoP","refresh_token":"` + good + `"}`
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			w := newWorld(t, makesim.ClassFamily)
