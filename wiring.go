@@ -100,6 +100,7 @@ func (p *parts) setup(ctx context.Context, mgr manager.Manager) error {
 		Grants: p.grants, Make: p.make, Policies: p.policies(mgr), Clock: p.clock, ConsentURL: p.cfg.ConsentURL, Workers: p.cfg.Workers,
 		Refresher: &rotation.Refresher{
 			Grants: p.grants, Liveness: grant.Pods{Live: p.live, Namespace: p.cfg.Namespace}, Holder: holder(), Clock: p.clock,
+			Observer: connection.Observer{},
 		},
 	}
 	if err := connections.SetupWithManager(ctx, mgr); err != nil {

@@ -19,6 +19,12 @@ const (
 	// TokenSequenceAnnotation says on a consumer's Secret which token it holds: it changes when, and only when, the token does. It
 	// tells nothing of the token.
 	TokenSequenceAnnotation = "makeops.dev/token-sequence"
+	// GrantGenerationAnnotation says on a consumer's Secret how many refresh tokens its connection's grant had seen. An older grant that
+	// a backup brings back is known by it.
+	GrantGenerationAnnotation = "makeops.dev/grant-generation"
+	// AcceptRollbackAnnotation on a MakeConnection lets a grant be used that a backup brought back: its value is the generation that the
+	// condition names.
+	AcceptRollbackAnnotation = "makeops.dev/accept-rollback"
 	// ConfigAnnotation is on the pods of a MakeMCPServer: a hash of what they read once, at their start.
 	ConfigAnnotation = "makeops.dev/config"
 	// ConnectionFinalizer keeps a deleted connection until its tokens are revoked at Make or the attempt was given up.

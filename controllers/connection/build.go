@@ -19,6 +19,8 @@ type token struct {
 	since time.Time
 	// expiry is zero for a token that does not expire.
 	expiry time.Time
+	// generation of the grant that it comes from; zero for an API token.
+	generation int64
 }
 
 // buildSecret is a consumer's Secret. All of its values change in one write, so they never disagree.
@@ -40,6 +42,9 @@ func buildSecret(conn *v1alpha1.MakeConnection, c consumer, t token) *corev1.Sec
 		s.Data[v1alpha1.EnvTeam] = strconv.AppendInt(nil, conn.Spec.TeamID, 10)
 	}
 	s.Annotations = map[string]string{v1alpha1.TokenSequenceAnnotation: t.since.UTC().Format(time.RFC3339Nano)}
+	if t.generation != 0 {
+		s.Annotations[v1alpha1.GrantGenerationAnnotation] = strconv.FormatInt(t.generation, 10)
+	}
 	if !t.expiry.IsZero() {
 		s.Annotations[v1alpha1.ExpiryAnnotation] = t.expiry.UTC().Format(time.RFC3339)
 	}

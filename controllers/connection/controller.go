@@ -71,7 +71,9 @@ func (r *Reconciler) Reconcile(ctx context.Context, conn *v1alpha1.MakeConnectio
 	}
 	p := r.newPass(conn)
 	result, err := r.Steps.Run(ctx, conn, p.steps()...)
-	return p.keepSchedule(result, err)
+	result, err = p.keepSchedule(result, err)
+	result.Priority = new(priority(p.deadline()))
+	return result, err
 }
 
 // ensureFinalizer comes before the first call to Make: what is minted there must be revocable.
@@ -95,10 +97,12 @@ func (r *Reconciler) SetupWithManager(ctx context.Context, mgr ctrl.Manager) err
 		return err
 	}
 	b := ctrl.NewControllerManagedBy(mgr).
-		For(&v1alpha1.MakeConnection{}, builder.WithPredicates(predicate.GenerationChangedPredicate{})).
-		Owns(&rbacv1.Role{}).
-		Owns(&rbacv1.RoleBinding{}).
-		WatchesMetadata(&corev1.Secret{}, handler.EnqueueRequestsFromMapFunc(r.connectionsOfSecret),
+		Named("makeconnection").
+		Watches(&v1alpha1.MakeConnection{}, byDeadline{&handler.EnqueueRequestForObject{}, r.Clock, connectionDeadline},
+			builder.WithPredicates(predicate.Funcs{UpdateFunc: connectionChanged})).
+		Watches(&rbacv1.Role{}, ownerOf(mgr)).
+		Watches(&rbacv1.RoleBinding{}, ownerOf(mgr)).
+		WatchesMetadata(&corev1.Secret{}, byDeadline{handler.EnqueueRequestsFromMapFunc(r.connectionsOfSecret), r.Clock, secretDeadline},
 			builder.WithPredicates(predicate.Funcs{UpdateFunc: secretChanged})).
 		Watches(&v1alpha1.MakeMCPServer{}, handler.EnqueueRequestsFromMapFunc(connectionOfServer),
 			builder.WithPredicates(predicate.GenerationChangedPredicate{})).
@@ -107,6 +111,17 @@ func (r *Reconciler) SetupWithManager(ctx context.Context, mgr ctrl.Manager) err
 		b = r.Policies.Watch(b, &v1alpha1.MakeConnectionList{})
 	}
 	return b.Complete(reconcile.AsReconciler(mgr.GetClient(), r))
+}
+
+// ownerOf maps an object to the connection that controls it.
+func ownerOf(mgr ctrl.Manager) handler.EventHandler {
+	return handler.EnqueueRequestForOwner(mgr.GetScheme(), mgr.GetRESTMapper(), &v1alpha1.MakeConnection{}, handler.OnlyControllerOwner())
+}
+
+// connectionChanged lets pass changes of the spec, a deletion, and what an owner says about a rolled-back grant.
+func connectionChanged(e event.UpdateEvent) bool {
+	return e.ObjectOld.GetGeneration() != e.ObjectNew.GetGeneration() ||
+		e.ObjectOld.GetAnnotations()[v1alpha1.AcceptRollbackAnnotation] != e.ObjectNew.GetAnnotations()[v1alpha1.AcceptRollbackAnnotation]
 }
 
 // connectionsOfSecret maps a Secret to the connections that it concerns: the owner of a consumer's Secret, the subject of a grant,

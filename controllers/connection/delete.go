@@ -38,6 +38,7 @@ func (r *Reconciler) delete(ctx context.Context, conn *v1alpha1.MakeConnection) 
 	if err := r.Grants.Delete(ctx, p.id); err != nil {
 		return reconcile.Result{}, err
 	}
+	r.Refresher.Forget(p.id)
 	before := conn.DeepCopy()
 	controllerutil.RemoveFinalizer(conn, v1alpha1.ConnectionFinalizer)
 	err := r.Client.Patch(ctx, conn, client.MergeFrom(before))

@@ -21,14 +21,21 @@ func (p *pass) refreshGrant(ctx context.Context) error {
 	switch {
 	case o == nil || o.ClientID != p.clientID():
 		return p.awaitConsent()
-	case p.Refresher.RolledBack(p.id, o, p.ask()):
+	case p.rolledBack(ctx):
 		return p.refuseRollback()
 	case o.Dead != "":
 		return p.needConsent(o.Dead).Contained()
 	}
+	o = p.rec.OAuth // it may have been read again
 	p.showAccount(o.AccountID, o.AccountName, o.Scopes)
 	if !p.refreshDue() || p.suspended() {
 		return p.checkExpiry()
+	}
+	switch twin, err := p.hasOlderTwin(ctx); {
+	case err != nil:
+		return err
+	case twin:
+		return contained(errShared(), o.Expiry.After(p.now))
 	}
 	err := p.callMake(v1alpha1.Authorized, func() error {
 		rec, err := p.Refresher.Refresh(ctx, p.id, p.oauth(), p.ask())
@@ -51,6 +58,7 @@ func (p *pass) refreshGrant(ctx context.Context) error {
 // ask is what a refresh is to do besides refreshing.
 func (p *pass) ask() rotation.Ask {
 	return rotation.Ask{
+		Generation: p.rec.OAuth.Generation, Published: p.published, AcceptRollback: p.acceptedRollback(),
 		RotationGeneration: p.conn.Spec.Rotation.Generation, Uncertain: p.conn.Spec.Auth.OAuth.UncertainRefreshPolicy,
 	}
 }
@@ -100,7 +108,8 @@ func (p *pass) uncertain() *step.Problem {
 func (p *pass) refuseRollback() *step.Problem {
 	p.conn.Status.Authorization.URL = p.consentURL()
 	return step.Stallf(v1alpha1.ReasonGrantRolledBack, "%w (a backup was restored), so its refresh token is used up: "+
-		"open status.authorization.url in a browser and consent again", rotation.ErrRolledBack)
+		"open status.authorization.url in a browser and consent again, or annotate the connection with %s=%d if Make takes such tokens twice",
+		rotation.ErrRolledBack, v1alpha1.AcceptRollbackAnnotation, p.rec.OAuth.Generation)
 }
 
 // heldPause is how often a refresh by another replica is looked at.

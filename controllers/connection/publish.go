@@ -138,7 +138,9 @@ func (p *pass) tokenOf(c consumer) token {
 	switch {
 	case p.conn.Spec.Auth.OAuth != nil:
 		o := p.rec.OAuth
-		return token{value: o.AccessToken, header: makeapi.AccessToken(o.AccessToken).Header(), since: o.Issued, expiry: o.Expiry}
+		return token{
+			value: o.AccessToken, header: makeapi.AccessToken(o.AccessToken).Header(), since: o.Issued, expiry: o.Expiry, generation: o.Generation,
+		}
 	case p.shared:
 		root := p.rec.Root
 		return token{value: root.Value, header: makeapi.APIToken(root.Value).Header(), since: root.Accepted}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 
 	corev1 "k8s.io/api/core/v1"
@@ -33,6 +34,10 @@ func (p *pass) forgetRootCondition() {
 // rotateRoot replaces the root token, and ends the one before at Make. It comes after everything that consumers need.
 func (p *pass) rotateRoot(ctx context.Context) error {
 	root := p.rec.Root
+	if p.waits() && slices.ContainsFunc(p.rec.Former, func(f grant.FormerRoot) bool { return !f.Stuck }) {
+		p.skipWaiting()
+		return p.heldBack(v1alpha1.RootRotated)
+	}
 	if !rotation.RootDue(root, p.rotationPolicy(), p.now) {
 		return p.judgeRoot()
 	}
@@ -50,10 +55,6 @@ func (p *pass) rotateRoot(ctx context.Context) error {
 	if other != "" {
 		return step.Stallf(v1alpha1.ReasonRootShared,
 			"MakeConnection %s uses Secret %s too and would lose its token: give each of them a token of its own", other, p.credential.Name)
-	}
-	if p.waits() && p.retry.Condition != v1alpha1.RootRotated {
-		p.skipWaiting()
-		return p.judgeRoot()
 	}
 	var refused *step.Problem
 	err = p.callMake(v1alpha1.RootRotated, func() error {

@@ -2,6 +2,9 @@ package grant
 
 import (
 	"context"
+	"crypto/hmac"
+	"crypto/sha256"
+	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -23,6 +26,8 @@ var ErrConflict = errors.New("grant was written by somebody else")
 const (
 	// Label marks a grant's Secret; its value is the connection's UID.
 	Label = "makeops.dev/grant"
+	// FamilyLabel finds grants that hold the same refresh token; see Store.Family.
+	FamilyLabel = "makeops.dev/grant-family"
 	// connectionAnnotation names the connection for people: NAMESPACE/NAME.
 	connectionAnnotation = "makeops.dev/connection"
 	writeAnnotation      = "makeops.dev/write"
@@ -110,6 +115,7 @@ func (s *Store) Write(ctx context.Context, id Identity, r *Record) error {
 			Namespace: s.Namespace, Name: SecretName(id), ResourceVersion: r.resourceVersion,
 			Labels: map[string]string{
 				v1alpha1.ManagedByLabel: v1alpha1.ManagedBy, v1alpha1.CredentialLabel: watched, Label: string(id.UID),
+				FamilyLabel: s.Family(&r.Grant),
 			},
 			Annotations: map[string]string{
 				connectionAnnotation: id.Namespace + "/" + id.Name,
@@ -142,6 +148,16 @@ func (s *Store) Delete(ctx context.Context, id Identity) error {
 		return fmt.Errorf("delete grant: %w", err)
 	}
 	return nil
+}
+
+// Family is the same for two grants that hold the same refresh token, and tells nothing of it; empty where there is none.
+func (s *Store) Family(g *Grant) string {
+	if g.OAuth == nil || g.OAuth.RefreshToken == "" {
+		return ""
+	}
+	mac := hmac.New(sha256.New, []byte("makeops.dev/grant-family/"+s.Cluster))
+	_, _ = mac.Write([]byte(g.OAuth.RefreshToken)) // never fails
+	return hex.EncodeToString(mac.Sum(nil)[:20])
 }
 
 // SecretName is the name of the Secret that holds a connection's grant.

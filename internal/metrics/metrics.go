@@ -3,6 +3,8 @@
 package metrics
 
 import (
+	"time"
+
 	"github.com/prometheus/client_golang/prometheus"
 	"sigs.k8s.io/controller-runtime/pkg/metrics"
 
@@ -24,14 +26,32 @@ var (
 	})
 )
 
+var (
+	unstored = prometheus.NewCounter(prometheus.CounterOpts{
+		Name: "make_operator_refresh_store_failures_total", Help: "Attempts to store the answer to an OAuth refresh that failed and were repeated.",
+	})
+	stored = prometheus.NewHistogram(prometheus.HistogramOpts{
+		Name: "make_operator_refresh_store_seconds", Help: "For how long an answer to an OAuth refresh was held by the process only.",
+		Buckets: []float64{.005, .01, .025, .05, .1, .25, .5, 1, 5, 15, 60, 300},
+	})
+)
+
 var outdatedSeals = prometheus.NewGauge(prometheus.GaugeOpts{
 	Name: "make_operator_grants_sealed_by_older_keys", Help: "Stored grants that another key than the newest one seals.",
 })
 
-func init() { metrics.Registry.MustRegister(minted, refreshed, consented, abandoned, outdatedSeals) }
+func init() {
+	metrics.Registry.MustRegister(minted, refreshed, consented, abandoned, outdatedSeals, unstored, stored)
+}
 
 // Minted counts tokens that were asked of Make together.
 func Minted(tokens int, err error) { minted.WithLabelValues(outcome(err)).Add(float64(tokens)) }
+
+// AnswerUnstored counts an attempt to store a refresh's answer that failed.
+func AnswerUnstored() { unstored.Inc() }
+
+// AnswerStored tells how long a refresh's answer waited to be stored.
+func AnswerStored(waited time.Duration) { stored.Observe(waited.Seconds()) }
 
 // Refreshed counts one refresh.
 func Refreshed(err error) { refreshed.WithLabelValues(outcome(err)).Inc() }

@@ -85,6 +85,8 @@ type Refresher struct {
 
 // Ask is what a refresh is to do besides refreshing.
 type Ask struct {
+	// Generation is the one that is to be replaced, so that of two who saw it due only one does so; zero means whatever is stored.
+	Generation int64
 	// RotationGeneration is stored as acted on.
 	RotationGeneration int64
 	// Uncertain is the policy for a refresh whose outcome is not known; empty means Retry.
@@ -112,7 +114,7 @@ func (r *Refresher) Refresh(ctx context.Context, id grant.Identity, server Autho
 		return rec, ErrRolledBack
 	case rec.OAuth.Dead != "":
 		return rec, ErrDead
-	case rec.OAuth.RefreshToken == "":
+	case rec.OAuth.RefreshToken == "", ask.Generation != 0 && ask.Generation != rec.OAuth.Generation:
 		return rec, grant.ErrConflict
 	}
 	begun := r.Clock.Now() // before anybody can see the intent
@@ -120,13 +122,13 @@ func (r *Refresher) Refresh(ctx context.Context, id grant.Identity, server Autho
 		return rec, err
 	}
 	answer, err := r.present(ctx, server, rec.OAuth.RefreshToken, begun)
-	ended := r.Clock.Now()
+	now := r.Clock.Now()
 	verdict := r.decide().judge(answer, err)
 	if verdict != accepted {
-		r.seen.since(rec.OAuth.Intent.Attempt, ended) // from now on this process waits for nothing
+		r.seen.since(ended(rec.OAuth.Intent.Attempt), now) // from now on this process waits for nothing
 		return rec, r.failed(ctx, id, rec, refusal{verdict, answer.Raw, err})
 	}
-	rec = r.commit(ctx, id, rec, newAnswer(rec.OAuth, answer, ended, ask.RotationGeneration))
+	rec = r.commit(ctx, id, rec, newAnswer(rec.OAuth, answer, now, ask.RotationGeneration))
 	return rec, halfRead(err)
 }
 
@@ -194,8 +196,14 @@ func (r *Refresher) mayTakeOver(ctx context.Context, open *grant.Intent) (bool, 
 			return false, fmt.Errorf("look for the holder of a refresh: %w", err)
 		}
 	}
+	if gone { // only from its end on does its last request settle
+		seen = r.seen.since(ended(open.Attempt), r.Clock.Now())
+	}
 	return r.decide().fence(gone, seen, open.Budget), nil
 }
+
+// ended names the end of an attempt among the sightings.
+func ended(attempt string) string { return attempt + " ended" }
 
 // refusal is an outcome that gave no new token.
 type refusal struct {

@@ -14,7 +14,7 @@ import (
 type rules struct {
 	// attempt names an announcement, each differently.
 	attempt func() string
-	// fence reports whether the holder of an intent cannot act any more: it is gone, or the intent was first seen that long ago.
+	// fence reports whether the holder of an intent cannot act any more: it was seen to be gone, or else its intent was first seen, that long ago.
 	fence func(gone bool, seen, budget time.Duration) bool
 	// uncertain says what to do about a refresh whose outcome is not known.
 	uncertain func(o *grant.OAuth, policy v1alpha1.UncertainRefreshPolicy, now time.Time) uncertain

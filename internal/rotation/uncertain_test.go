@@ -279,3 +279,16 @@ func (o *observed) StoreFailed(_ context.Context, id grant.Identity, times int, 
 }
 
 func (o *observed) Stored(waited time.Duration) { o.waited = waited }
+
+// Of two that saw the same token due, the second does not replace what the first has stored.
+func TestOnlyWhatWasSeenIsReplaced(t *testing.T) {
+	w := newWorld(t, makesim.ClassFamily)
+	id := w.consented()
+	for i, name := range []string{"p1", "p2"} {
+		_, err := w.process(name, name).Refresh(t.Context(), id, w.app, rotation.Ask{Generation: 1})
+		if want := []error{nil, grant.ErrConflict}[i]; !errors.Is(err, want) {
+			t.Errorf("%s: error %v, want %v", name, err, want)
+		}
+	}
+	w.checkUsable(id)
+}
