@@ -161,15 +161,20 @@ func (m *model) live(r *replica, turn chan bool, parked chan string) {
 
 // action is something that may happen next.
 type action struct {
-	name string
-	do   func()
+	name  string
+	do    func()
+	fault bool // it uses up something of the bound
 }
 
 // actions are all that may happen next, none at the end.
 func (m *model) actions() []action {
 	var all []action
 	add := func(do func(), format string, args ...any) {
-		all = append(all, action{fmt.Sprintf(format, args...), do})
+		all = append(all, action{name: fmt.Sprintf(format, args...), do: do})
+	}
+	fault := func(do func(), format string, args ...any) {
+		add(do, format, args...)
+		all[len(all)-1].fault = true
 	}
 	var busy []*replica
 	for _, r := range m.procs {
@@ -178,7 +183,7 @@ func (m *model) actions() []action {
 			add(func() { m.run(r) }, "%s: %s", r.name, r.at)
 		}
 		if m.left.crashes > 0 && (r.at != "idle" || m.runnable(r)) {
-			add(func() { m.crash(r) }, "%s dies before %s", r.name, r.at)
+			fault(func() { m.crash(r) }, "%s dies before %s", r.name, r.at)
 		}
 	}
 	orphans, under := false, false
@@ -195,7 +200,7 @@ func (m *model) actions() []action {
 			}
 		}
 		if m.left.losses > 0 && q.by != nil {
-			add(func() { m.left.losses--; m.lose(q) }, "the answer to %s gets lost", q.by.name)
+			fault(func() { m.left.losses--; m.lose(q) }, "the answer to %s gets lost", q.by.name)
 		}
 	}
 	// Time passes while nobody can act; whoever could pauses.
@@ -203,11 +208,15 @@ func (m *model) actions() []action {
 	if len(busy) > m.left.pauses || !m.mayWait() {
 		return all
 	}
+	pass := add
+	if len(busy) > 0 {
+		pass = fault
+	}
 	if !orphans && m.short < mostShort {
-		add(func() { m.short++; m.tick(settle, busy) }, "some seconds pass")
+		pass(func() { m.short++; m.tick(settle, busy) }, "some seconds pass")
 	}
 	if !under {
-		add(func() { m.tick(budget+takeoverMargin, busy) }, "a minute passes")
+		pass(func() { m.tick(budget+takeoverMargin, busy) }, "a minute passes")
 	}
 	return all
 }
