@@ -38,7 +38,7 @@ func rows() []row {
 	oauth := func(c *v1alpha1.MakeConnection) {
 		c.Spec.Auth = v1alpha1.Auth{OAuth: &v1alpha1.OAuthAuth{ClientRef: v1alpha1.LocalRef{Name: "client"}}}
 	}
-	const run = "refuses scenarios:run: remove what is not needed"
+	const run = "refuses scenarios:run (risk High): remove what is not needed"
 	return []row{
 		{name: "allowed by name", policy: v1alpha1.MakeScopePolicySpec{AllowedScopes: []v1alpha1.Scope{"teams:read", "scenarios:run"}}},
 		{name: "not allowed by name", policy: v1alpha1.MakeScopePolicySpec{AllowedScopes: []v1alpha1.Scope{"teams:read"}}, connection: run, server: run},
