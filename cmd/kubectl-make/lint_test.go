@@ -29,7 +29,7 @@ func TestLint(t *testing.T) {
 			"  organizationID: 42\n  auth: {oauth: {clientRef: {name: c}}}\n  scopes: [" + scope + "]\n"
 	}
 	good, bad, odd := write("good.yaml", object("scenarios:read")), write("bad/c.yml", object("admin:read")), write("odd.yaml", object("future:use"))
-	broken := write("chart/templates.yaml", "a: {{ .Values.a }}")
+	broken := write("chart/templates.yaml", "{{- if .Values.a }}\na: b\n{{- end }}\n")
 	write("bad/notes.txt", "a: {{ not read }}")
 	policy := write("policy.yaml", "apiVersion: makeops.dev/v1alpha1\nkind: MakeScopePolicy\nmetadata: {name: low}\nspec: {maxRisk: Low}\n")
 	for name, tt := range map[string]struct {

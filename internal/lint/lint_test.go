@@ -96,7 +96,7 @@ func TestFindings(t *testing.T) {
 			"a.yaml:6: error: MakeConnection sales/crm: spec.zone: make.example is no host of Make; correct it, or name it in --allowed-zones as the operator's flag does",
 		}},
 		"beyond the connection": {files: []string{"a.yaml", good + mcpServer}, want: []string{
-			"a.yaml:18: error: MakeMCPServer sales/tools: spec.scopes[1]: scope hooks:read is refused (risk High): it is not among the connection's scopes; remove it here, or add it to the connection's spec.scopes",
+			"a.yaml:19: error: MakeMCPServer sales/tools: spec.scopes[1]: scope hooks:read is refused (risk High): it is not among the connection's scopes; remove it here, or add it to the connection's spec.scopes",
 		}},
 		"a policy of another file": {files: []string{"a.yaml", with(connection, "SCOPE", "scenarios:run"), "p.yaml", policy, "n.yaml", with(namespace, "TEAM", "sales")}, want: []string{
 			"a.yaml:11: error: MakeConnection sales/crm: spec.scopes[1]: scope scenarios:run is refused (risk High, policy ceiling): " + run,
@@ -106,12 +106,12 @@ func TestFindings(t *testing.T) {
 			"a.yaml:4: note: MakeConnection sales/crm: metadata.namespace: Namespace sales is not among the files, so MakeScopePolicy ceiling is taken to govern it; add the Namespace to be exact",
 			"a.yaml:11: error: MakeConnection sales/crm: spec.scopes[1]: scope scenarios:run is refused (risk High, policy ceiling): " + run,
 		}},
-		"an exception": {now: noon.Add(-time.Second), files: []string{"a.yaml", with(connection, "SCOPE", "hooks:read"), "p.yaml", policy, "n.yaml", with(namespace, "TEAM", "sales")}},
-		"an exception that has ended": {files: []string{"a.yaml", with(connection, "SCOPE", "hooks:read"), "p.yaml", policy, "n.yaml", with(namespace, "TEAM", "sales")}, want: []string{
+		"an exception": {files: []string{"a.yaml", with(connection, "SCOPE", "hooks:read"), "p.yaml", policy, "n.yaml", with(namespace, "TEAM", "sales")}},
+		"an exception that has ended": {now: noon, files: []string{"a.yaml", with(connection, "SCOPE", "hooks:read"), "p.yaml", policy, "n.yaml", with(namespace, "TEAM", "sales")}, want: []string{
 			"a.yaml:11: error: MakeConnection sales/crm: spec.scopes[1]: scope hooks:read is refused (risk High, policy ceiling): the exception for it has ended; it reads webhook addresses, which are all a stranger needs to start a scenario, and what came in on them; choose scopes of risk Moderate at most, or have the policy changed",
 			"p.yaml:8: warning: MakeScopePolicy ceiling: spec.exceptions[0]: it has expired and counts no more; remove it",
 		}},
-		"a policy with a mistake": {files: []string{"p.yaml", with(policy, "maxRisk: Moderate", "allowedScopes: [teams:read, data-stores:read]")}, now: noon.Add(-time.Second), want: []string{
+		"a policy with a mistake": {files: []string{"p.yaml", with(policy, "maxRisk: Moderate", "allowedScopes: [teams:read, data-stores:read]")}, want: []string{
 			"p.yaml:7: error: MakeScopePolicy ceiling: spec.allowedScopes[1]: scope data-stores:read: it is not how Make spells it; did you mean datastores:read?",
 		}},
 		"a list": {files: []string{"a.yaml", "apiVersion: v1\nkind: List\nitems:\n- " + strings.ReplaceAll(strings.TrimPrefix(with(connection, "SCOPE", "admin:read"), "# a comment\n"), "\n", "\n  ")}, want: []string{
@@ -119,7 +119,7 @@ func TestFindings(t *testing.T) {
 		}},
 	} {
 		t.Run(name, func(t *testing.T) {
-			now := noon
+			now := noon.Add(-time.Second)
 			if !tt.now.IsZero() {
 				now = tt.now
 			}
@@ -146,7 +146,7 @@ func TestWarnAndAudit(t *testing.T) {
 
 func TestNoYAML(t *testing.T) {
 	l := &lint.Linter{}
-	err := l.Read("chart.yaml", strings.NewReader("a: {{ .Values.a }}\n"))
+	err := l.Read("chart.yaml", strings.NewReader("{{- if .Values.a }}\na: b\n{{- end }}\n"))
 	if err == nil || !strings.Contains(err.Error(), "chart.yaml") {
 		t.Errorf("got %v, want an error that names the file", err)
 	}
