@@ -7,6 +7,8 @@ import (
 	"strings"
 
 	sdk "github.com/modelcontextprotocol/go-sdk/mcp"
+
+	"github.com/makeops/make-operator/internal/audit"
 )
 
 var (
@@ -62,7 +64,7 @@ func questionID(t *tool, args map[string]any) (string, error) {
 	if err != nil {
 		return "", fmt.Errorf("digest arguments: %w", err)
 	}
-	return "confirm-" + digest(raw)[:32], nil
+	return "confirm-" + audit.Digest(raw)[:32], nil
 }
 
 // question names the tool and what it is for: the arguments that are IDs or names.

@@ -10,6 +10,9 @@ import (
 	"github.com/modelcontextprotocol/go-sdk/jsonrpc"
 	sdk "github.com/modelcontextprotocol/go-sdk/mcp"
 	"k8s.io/utils/clock"
+
+	"github.com/makeops/make-operator/internal/audit"
+	"github.com/makeops/make-operator/internal/makeapi"
 )
 
 // dispatcher answers MCP requests after the SDK has parsed them. Its judgement is the one that counts.
@@ -31,7 +34,7 @@ func (d *dispatcher) middleware(next sdk.MethodHandler) sdk.MethodHandler {
 				d.log.Error("MCP handler panicked", "panic", p, "stack", string(debug.Stack()))
 				d.metrics.panicked()
 				if rec := recordFrom(ctx); rec != nil {
-					rec.finish(outcomeError, "panic")
+					rec.Finish(audit.Failed, "panic")
 				}
 				res, err = nil, &jsonrpc.Error{Code: jsonrpc.CodeInternalError, Message: "internal error"}
 			}
@@ -91,19 +94,19 @@ type judgedKey struct{}
 type judged struct {
 	tool   *tool // nil when err is set
 	err    error // why the tool could not be looked up
-	record *record
+	record *audit.Record
 }
 
 // call judges a call.
 func (d *dispatcher) call(ctx context.Context, req *sdk.CallToolRequest, next sdk.MethodHandler) (sdk.Result, error) {
 	rec, name := recordFrom(ctx), req.Params.Name
-	rec.note(func(l *auditLine) {
-		l.Method, l.Tool, l.ArgumentsDigest = methodCallTool, clip(name), digest(req.Params.Arguments)
+	rec.Note(func(e *audit.Entry) {
+		e.Method, e.Tool, e.ArgumentsDigest = methodCallTool, clip(name), audit.Digest(req.Params.Arguments)
 	})
 	t, err := d.catalogue.find(ctx, callerFrom(ctx).grants, name)
 	if t == nil && err == nil {
-		d.metrics.called("", outcomeDenied, 0)
-		rec.finish(outcomeDenied, "unknown_tool")
+		d.metrics.called("", audit.Denied, 0)
+		rec.Finish(audit.Denied, "unknown_tool")
 		return nil, &jsonrpc.Error{Code: jsonrpc.CodeInvalidParams, Message: fmt.Sprintf("unknown tool %q", clip(name))}
 	}
 	inner, params := *req, *req.Params
@@ -122,37 +125,40 @@ func (d *dispatcher) execute(ctx context.Context, req *sdk.CallToolRequest) (*sd
 	var out *output
 	err := j.err
 	if err == nil {
-		j.record.note(func(l *auditLine) { l.ScopesNeeded = needs(j.tool) })
+		j.record.Note(func(e *audit.Entry) { e.ScopesNeeded = needs(j.tool) })
 		var question *sdk.CallToolResult
 		if out, question, err = d.run(ctx, j.tool, req); question != nil {
-			d.metrics.called(j.tool.definition.Name, outcomeDenied, 0)
-			j.record.finish(outcomeDenied, "confirmation_asked")
+			d.metrics.called(j.tool.definition.Name, audit.Denied, 0)
+			j.record.Finish(audit.Denied, "confirmation_asked")
 			return question, nil
 		}
 	}
 	res, reason := toResult(out, err)
 	name, outcome := d.outcome(j.tool, err)
-	if outcome == outcomeError && ctx.Err() != nil {
+	if outcome == audit.Failed && ctx.Err() != nil {
 		reason = "canceled"
 	}
+	if refused, ok := errors.AsType[*makeapi.Error](err); ok {
+		j.record.Note(func(e *audit.Entry) { e.UpstreamStatus = refused.Status })
+	}
 	d.metrics.called(name, outcome, d.clock.Since(begun))
-	j.record.finish(outcome, reason)
+	j.record.Finish(outcome, reason)
 	return res, nil
 }
 
 // outcome also logs what failed.
-func (d *dispatcher) outcome(t *tool, err error) (name, outcome string) {
+func (d *dispatcher) outcome(t *tool, err error) (name string, outcome audit.Outcome) {
 	if t != nil {
 		name = t.definition.Name
 	}
 	switch {
 	case err == nil:
-		return name, outcomeAllowed
+		return name, audit.Allowed
 	case errors.Is(err, errNotConfirmed), errors.Is(err, errDeclined):
-		return name, outcomeDenied
+		return name, audit.Denied
 	}
 	d.log.Info("tool call failed", "tool", name, "error", logged(err))
-	return name, outcomeError
+	return name, audit.Failed
 }
 
 // run makes a call whose arguments fit, or returns the question that has to be answered first.

@@ -13,6 +13,7 @@ import (
 	sdk "github.com/modelcontextprotocol/go-sdk/mcp"
 	clocktesting "k8s.io/utils/clock/testing"
 
+	"github.com/makeops/make-operator/internal/audit"
 	"github.com/makeops/make-operator/internal/mcp/access"
 )
 
@@ -24,7 +25,7 @@ func TestDispatcherIsTheAuthority(t *testing.T) {
 		t.Fatal(err)
 	}
 	broken.run = func(context.Context, map[string]any) (*output, error) { panic("broken") }
-	var audit bytes.Buffer
+	var lines bytes.Buffer
 	log := slog.New(slog.DiscardHandler)
 	d := &dispatcher{catalogue: &toolset{fixed: []*tool{broken}, byName: map[string]*tool{"broken": broken}}, clock: clock, metrics: newMetrics(), log: log}
 	handle := d.middleware(func(ctx context.Context, _ string, req sdk.Request) (sdk.Result, error) {
@@ -34,7 +35,7 @@ func TestDispatcherIsTheAuthority(t *testing.T) {
 		}
 		return d.execute(ctx, call)
 	})
-	rec := func() *record { return (&auditor{clock: clock, log: log, out: &audit}).begin() }
+	rec := func() *audit.Record { return (&audit.Log{Clock: clock, Out: &lines}).Begin() }
 	call := func(ctx context.Context, name string) int64 {
 		t.Helper()
 		_, err := handle(ctx, methodCallTool, &sdk.CallToolRequest{Params: &sdk.CallToolParamsRaw{Name: name}})
@@ -48,11 +49,11 @@ func TestDispatcherIsTheAuthority(t *testing.T) {
 		ctx := context.WithValue(t.Context(), recordKey, rec())
 		return context.WithValue(ctx, callerKey, caller{grants: access.Grants{{Scopes: []string{scope}}}})
 	}
-	if code := call(with(scopeScenariosRead), "broken"); code != jsonrpc.CodeInternalError || !strings.Contains(audit.String(), `"outcome":"error","reason":"panic"`) {
-		t.Errorf("panic: code %d, audit %s", code, audit.String())
+	if code := call(with(scopeScenariosRead), "broken"); code != jsonrpc.CodeInternalError || !strings.Contains(lines.String(), `"outcome":"error","reason":"panic"`) {
+		t.Errorf("panic: code %d, audit %s", code, lines.String())
 	}
-	if code := call(with(scopeScenariosRun), "broken"); code != jsonrpc.CodeInvalidParams || !strings.Contains(audit.String(), `"outcome":"denied"`) {
-		t.Errorf("without the scope: code %d, audit %s", code, audit.String())
+	if code := call(with(scopeScenariosRun), "broken"); code != jsonrpc.CodeInvalidParams || !strings.Contains(lines.String(), `"outcome":"denied"`) {
+		t.Errorf("without the scope: code %d, audit %s", code, lines.String())
 	}
 	if code := call(context.WithValue(t.Context(), recordKey, rec()), "broken"); code != jsonrpc.CodeInvalidParams {
 		t.Errorf("without a caller: code %d", code)

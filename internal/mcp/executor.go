@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 
+	"github.com/makeops/make-operator/internal/audit"
 	"github.com/makeops/make-operator/internal/makeapi"
 	"github.com/makeops/make-operator/internal/makeapi/catalogue"
 )
@@ -34,7 +35,7 @@ func (x *executor) run(ctx context.Context, t catalogue.Tool, args map[string]an
 		return nil, err
 	}
 	scenario := number(args, "scenarioId")
-	recordFrom(ctx).note(func(l *auditLine) { l.ScenarioID = scenario })
+	recordFrom(ctx).Note(func(e *audit.Entry) { e.ScenarioID = scenario })
 	answer, err := x.api.CallTool(ctx, t, args)
 	if t.Name == executionTool && makeapi.KindOf(err) == makeapi.NotFound { // Make has an execution there only when it has ended
 		answer, err = x.api.CallTool(ctx, builtInTool(executionDetailTool), args)
@@ -54,7 +55,7 @@ func (x *executor) run(ctx context.Context, t catalogue.Tool, args map[string]an
 
 // runScenario runs a scenario that is known to be within the tenant, and waits for its outputs.
 func (x *executor) runScenario(ctx context.Context, id int64, data map[string]any) (*output, error) {
-	recordFrom(ctx).note(func(l *auditLine) { l.ScenarioID = id })
+	recordFrom(ctx).Note(func(e *audit.Entry) { e.ScenarioID = id })
 	args := map[string]any{"scenarioId": id, "responsive": true}
 	if len(data) > 0 {
 		args["data"] = data
@@ -72,7 +73,7 @@ func runOutput(ctx context.Context, answer makeapi.Answer, scenario int64, waite
 	if err != nil {
 		return nil, err
 	}
-	recordFrom(ctx).note(func(l *auditLine) { l.ExecutionID = run.ExecutionID })
+	recordFrom(ctx).Note(func(e *audit.Entry) { e.ExecutionID = run.ExecutionID })
 	out := runResult{ExecutionID: run.ExecutionID, ScenarioID: scenario, Status: string(run.Status), Outputs: run.Outputs, Error: run.Error}
 	if waited && run.Status == makeapi.RunStarted {
 		out.Instruction = "The scenario is still running. Ask executions_get with this scenarioId and executionId how it ended; do not run it again meanwhile."

@@ -17,8 +17,11 @@ func (s *Server) files() []watchedFile {
 	for _, keys := range s.keyFiles {
 		files = append(files, watchedFile{dir: keys.Dir(), names: []string{keys.Name()}, load: s.reporting("issuer keys", keys.Load)})
 	}
-	return files
+	return append(files, s.certificate.watched(s.reporting("certificate", s.loadCertificate))...)
 }
+
+// loadCertificate reads the server's own certificate, if it has one.
+func (s *Server) loadCertificate() (changed bool, err error) { return s.certificate.load() }
 
 // reporting returns load with its outcome logged and counted. It is for one goroutine.
 func (s *Server) reporting(what string, load func() (changed bool, err error)) func() {

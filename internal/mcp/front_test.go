@@ -160,7 +160,8 @@ func TestRefusals(t *testing.T) {
 		{"method in another case", request{body: strings.TrimSuffix(listBody, "}") + `,"Method":"tools/call"}`, authorization: good}, 400, "", "malformed_message"},
 		{"tool name twice", request{body: strings.Replace(callBody("users_me"), `"arguments"`, `"name":"scenarios_run","arguments"`, 1), authorization: good}, 400, "", "malformed_message"},
 		{"no tool name", request{body: `{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{}}`, authorization: good}, 400, "", "malformed_message"},
-		{"body too large", request{body: callBody(strings.Repeat("x", 1<<20)), authorization: good}, 413, "", "unreadable_body"},
+		{"body too large", request{body: callBody(strings.Repeat("x", 1<<20)), authorization: good}, 413, "", "body_too_large"},
+		{"nested too deep", request{body: strings.Replace(callBody("users_me"), "{}}", `{"a":`+strings.Repeat("[", 64)+strings.Repeat("]", 64)+"}}", 1), authorization: good}, 400, "", "nested_too_deep"},
 		{"version that does not exist", request{body: callBody("users_me"), version: "2020-01-01", authorization: good}, 400, "", "protocol_error"},
 		{
 			"scope missing",

@@ -4,9 +4,11 @@ import (
 	"bytes"
 	"encoding/json"
 	"errors"
-	"io"
 	"net/http"
 
+	"go.opentelemetry.io/otel/propagation"
+
+	"github.com/makeops/make-operator/internal/audit"
 	"github.com/makeops/make-operator/internal/mcp/strictjson"
 )
 
@@ -20,46 +22,39 @@ const (
 // message is what the gate needs to know of a JSON-RPC message.
 type message struct {
 	method string
-	tool   string // tools/call only
+	tool   string                 // tools/call only
+	trace  propagation.MapCarrier // traceparent and tracestate of _meta
 }
 
-// gate looks into the body: it refuses what only the oldest revision allowed (batches, requests without a version
-// header), bodies that two parsers could read differently, and calls that lack a scope. What it lets through is judged
-// again, with authority, after the SDK has parsed it: the gate exists because only HTTP can say 403.
-func (f *front) gate(w http.ResponseWriter, r *http.Request, rec *record, who caller) string {
-	if r.Method != http.MethodPost {
-		return "" // the SDK answers 405
-	}
-	body, err := io.ReadAll(r.Body)
-	if err != nil {
-		status := http.StatusBadRequest
-		if _, tooLarge := errors.AsType[*http.MaxBytesError](err); tooLarge {
-			status = http.StatusRequestEntityTooLarge
-		}
-		refuse(w, status)
-		return "unreadable_body"
+// gate judges a body: it refuses what only the oldest revision allowed (batches, requests without a version header), bodies that two
+// parsers could read differently, and calls that lack a scope. What it lets through is judged again, with authority, after the SDK
+// has parsed it: the gate exists because only HTTP can say 403.
+func (f *front) gate(w http.ResponseWriter, r *http.Request, rec *audit.Record, body []byte) (message, string) {
+	if tooDeep(body, maxDepth) {
+		refuse(w, http.StatusBadRequest)
+		return message{}, "nested_too_deep"
 	}
 	msg, err := parseMessage(body)
 	if err != nil {
 		refuse(w, http.StatusBadRequest)
-		return "malformed_message"
+		return message{}, "malformed_message"
 	}
 	version := r.Header.Get(versionHeader)
-	rec.note(func(l *auditLine) { l.Method, l.Tool, l.ProtocolVersion = msg.method, msg.tool, clip(version) })
+	msg.note(rec, version)
 	if version == "" && msg.method != methodInitialize {
 		refuse(w, http.StatusBadRequest)
-		return "no_protocol_version"
+		return message{}, "no_protocol_version"
 	}
-	if msg.method == methodCallTool {
-		if missing := f.catalogue.missingScopes(who.grants, msg.tool); len(missing) > 0 {
-			rec.note(func(l *auditLine) { l.ScopesNeeded = missing })
-			f.resource.challenge(w, "insufficient_scope", missing)
-			refuse(w, http.StatusForbidden)
-			return "insufficient_scope"
-		}
+	if msg.method != methodCallTool {
+		return msg, ""
 	}
-	r.Body = io.NopCloser(bytes.NewReader(body))
-	return ""
+	if missing := f.catalogue.missingScopes(callerFrom(r.Context()).grants, msg.tool); len(missing) > 0 {
+		rec.Note(func(e *audit.Entry) { e.ScopesNeeded = missing })
+		f.resource.challenge(w, "insufficient_scope", missing)
+		refuse(w, http.StatusForbidden)
+		return message{}, "insufficient_scope"
+	}
+	return msg, ""
 }
 
 // parseMessage reads one JSON-RPC request or notification. A batch, a repeated key and a case variant of a deciding key
@@ -81,6 +76,7 @@ func parseMessage(body []byte) (message, error) {
 	if err != nil {
 		return message{}, err
 	}
+	msg.trace = parseTrace(members["_meta"])
 	if msg.method != methodCallTool {
 		return msg, nil
 	}
@@ -89,6 +85,18 @@ func parseMessage(body []byte) (message, error) {
 	}
 	msg.tool = clip(msg.tool)
 	return msg, nil
+}
+
+// parseTrace reads the trace of a message; none is no error.
+func parseTrace(meta json.RawMessage) propagation.MapCarrier {
+	var found struct {
+		Parent string `json:"traceparent"`
+		State  string `json:"tracestate"`
+	}
+	if err := json.Unmarshal(meta, &found); err != nil || found.Parent == "" {
+		return nil
+	}
+	return propagation.MapCarrier{"traceparent": found.Parent, "tracestate": found.State}
 }
 
 // clip bounds text of the caller that goes into a log.

@@ -147,6 +147,7 @@ func (e *env) config() mcp.Config {
 		OrganizationID: makesim.OrganizationID, TeamID: makesim.TeamID,
 		Scopes: []string{"scenarios:read", "scenarios:run"},
 		Tools:  mcp.Tools{Scenarios: true},
+		Limits: mcp.Limits{Standard: mcp.Rate{PerHour: 1_000_000}, FailedAuthenticationsPerMinute: 1000}, // tests of limits set their own
 	}
 }
 

@@ -25,6 +25,8 @@ func (s *Server) notReady() string {
 	default:
 	}
 	switch {
+	case !s.certificate.loaded():
+		return "waiting for tls.certFile and tls.keyFile"
 	case !s.credentials.Loaded():
 		return "waiting for the Make credential in upstream.tokenDir"
 	case slices.ContainsFunc(s.keyFiles, func(f *access.KeyFile) bool { return !f.Loaded() }):

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"net"
 	"net/http"
 	"sync"
@@ -15,9 +16,12 @@ import (
 const (
 	readHeaderTimeout = 5 * time.Second
 	readTimeout       = 15 * time.Second
-	writeTimeout      = 2 * time.Minute // a run is answered within 40 seconds; event streams are cut and begun anew
+	writeTimeout      = 30 * time.Second // front says for each piece of an answer how long it may take
 	idleTimeout       = 90 * time.Second
 	maxHeaderBytes    = 32 << 10
+	// streamsAtOnce and streamBytes bound one HTTP/2 connection.
+	streamsAtOnce = 64
+	streamBytes   = 1 << 20
 )
 
 // Watch keeps the credential and the issuers' keys fresh until ctx ends.
@@ -69,16 +73,51 @@ func (s *Server) Run(ctx context.Context) error {
 	defer stopWatching()
 	go s.Watch(watchCtx)
 
-	mcpServer, opsServer := s.httpServer(s.Handler()), s.httpServer(s.Operations())
+	mcpServer, opsServer := s.callServer(), s.httpServer(s.Operations())
 	failed := make(chan error, 2)
-	go func() { failed <- mcpServer.Serve(listener) }()
+	go func() { failed <- serveCalls(mcpServer, listener) }()
 	go func() { failed <- opsServer.Serve(operations) }()
 	select {
 	case err := <-failed:
 		return errors.Join(fmt.Errorf("serve: %w", err), mcpServer.Close(), opsServer.Close())
 	case <-ctx.Done():
 	}
-	return errors.Join(s.shutDown(context.WithoutCancel(ctx), mcpServer), opsServer.Close())
+	ctx = context.WithoutCancel(ctx)
+	return errors.Join(s.shutDown(ctx, mcpServer), opsServer.Close(), s.release(ctx))
+}
+
+// callServer is the server that callers reach.
+func (s *Server) callServer() *http.Server {
+	server := s.httpServer(s.Handler())
+	server.TLSConfig = s.certificate.config()
+	server.ConnState, server.ConnContext = s.connections.changed, s.connections.context
+	server.HTTP2 = &http.HTTP2Config{MaxConcurrentStreams: streamsAtOnce, MaxReceiveBufferPerConnection: streamBytes, MaxReceiveBufferPerStream: streamBytes}
+	// What callers do wrong below HTTP, such as a failed handshake, is no news.
+	server.ErrorLog = slog.NewLogLogger(s.options.Log.Handler(), slog.LevelDebug)
+	return server
+}
+
+func serveCalls(server *http.Server, listener net.Listener) error {
+	if server.TLSConfig != nil {
+		return server.ServeTLS(listener, "", "")
+	}
+	return server.Serve(listener)
+}
+
+// releasePatience is how long the last spans may take to leave.
+const releasePatience = 5 * time.Second
+
+// release lets go of what the server holds outside. Spans that cannot be sent are no failure of it.
+func (s *Server) release(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, releasePatience)
+	defer cancel()
+	if err := s.tracing.stop(ctx); err != nil {
+		s.options.Log.Warn("spans were lost", "error", err)
+	}
+	if s.redis == nil {
+		return nil
+	}
+	return s.redis.Close()
 }
 
 // shutDown stops accepting, ends idle event streams and waits for calls; /readyz says no from here on.

@@ -1,8 +1,8 @@
 package mcp
 
 import (
+	"cmp"
 	"context"
-	"crypto/tls"
 	"crypto/x509"
 	"errors"
 	"fmt"
@@ -14,11 +14,14 @@ import (
 
 	"github.com/google/jsonschema-go/jsonschema"
 	sdk "github.com/modelcontextprotocol/go-sdk/mcp"
+	"github.com/redis/go-redis/v9"
 	"k8s.io/utils/clock"
 
+	"github.com/makeops/make-operator/internal/audit"
 	"github.com/makeops/make-operator/internal/makeapi"
 	"github.com/makeops/make-operator/internal/mcp/access"
 	"github.com/makeops/make-operator/internal/mcp/credential"
+	"github.com/makeops/make-operator/internal/mcp/limit"
 )
 
 // Options are what a Server takes from its process.
@@ -35,6 +38,14 @@ type Options struct {
 	DrainTimeout time.Duration
 }
 
+// What Limits says about fields that are zero.
+const (
+	defaultCallsAtOnce          = 256
+	defaultCallsAtOncePerCaller = 32
+	defaultCallSeconds          = 120
+	defaultConnections          = 1000
+)
+
 // patience is how long a call waits for the organization's budget or for Make to recover: agents wait longer for models.
 const patience = 10 * time.Second
 
@@ -45,6 +56,11 @@ type Server struct {
 	credentials *credential.Dir
 	keyFiles    []*access.KeyFile
 	keyURLs     []*access.KeyURL
+	certificate *certificate
+	connections *connections
+	tracing     *tracing
+	redis       *redis.Client // nil: the limits are this process's own
+	shared      *limit.Shared // nil as redis is
 	metrics     *metrics
 	front       http.Handler
 	// stopping is closed when the server begins to shut down.
@@ -65,17 +81,15 @@ func New(cfg Config, o Options) (*Server, error) {
 		return nil, fmt.Errorf("read upstream.caFile: %w", err)
 	}
 	client, err := makeapi.New(makeapi.Config{
-		ExtraZones: cfg.Upstream.ExtraZones, RootCAs: roots, UserAgent: "make-mcp/" + o.Version, Clock: o.Clock,
+		ExtraZones: cfg.Upstream.extraZones(), RootCAs: roots, UserAgent: "make-mcp/" + o.Version, Clock: o.Clock,
 		Patience: patience,
 	})
 	if err != nil {
 		return nil, fmt.Errorf("configure upstream.extraZones: %w", err)
 	}
-	credentials := credential.NewDir(cfg.Upstream.TokenDir)
-	if cfg.Upstream.FromEnvironment {
-		if credentials, err = credential.Fixed(os.Getenv("MAKE_ZONE"), os.Getenv("MAKE_API_KEY")); err != nil {
-			return nil, fmt.Errorf("read MAKE_API_KEY and MAKE_ZONE: %w", err)
-		}
+	credentials, err := cfg.Upstream.credentials()
+	if err != nil {
+		return nil, err
 	}
 	s := &Server{config: cfg, options: o, metrics: newMetrics(), credentials: credentials, stopping: make(chan struct{})}
 	tools := s.toolset(&upstream{credentials: s.credentials, client: client, organizationID: cfg.OrganizationID, metrics: s.metrics})
@@ -88,22 +102,53 @@ func New(cfg Config, o Options) (*Server, error) {
 	if err != nil {
 		return nil, err
 	}
+	limits, err := s.limits()
+	if err != nil {
+		return nil, err
+	}
+	if s.tracing, err = newTracing(context.Background(), cfg.Tracing, o.Version); err != nil { //nolint:forbidigo // for the process's life
+		return nil, err
+	}
+	s.certificate = newCertificate(cfg.TLS)
+	s.connections = newConnections(cmp.Or(cfg.Limits.Connections, defaultConnections), s.metrics.connected)
+	rules := accessRules(cfg.Rules)
 	s.front = &front{
-		resource:  target,
-		hosts:     allowedHosts(cfg),
-		verifier:  access.NewVerifier(issuers, o.Clock),
-		rules:     accessRules(cfg.Rules),
-		ceiling:   cfg.Scopes,
-		catalogue: tools,
-		audit:     &auditor{clock: o.Clock, log: o.Log, out: o.Audit, organizationID: cfg.OrganizationID},
-		metrics:   s.metrics,
-		log:       o.Log,
-		next:      s.streamable(s.sdkServer(dispatcher.middleware, dispatcher.execute)),
+		resource: target,
+		hosts:    allowedHosts(cfg),
+		origins:  allowedOrigins(cfg),
+		proxies:  trustedProxies(cfg),
+		secure:   s.certificate != nil,
+		verifier: access.NewVerifier(issuers, rules, o.Clock),
+		rules:    rules,
+		ceiling:  cfg.Scopes,
+		limits:   limits,
+		failing:  newFailing(o.Clock),
+		bounds: newBounds(cmp.Or(cfg.Limits.CallsAtOnce, defaultCallsAtOnce),
+			cmp.Or(cfg.Limits.CallsAtOncePerCaller, defaultCallsAtOncePerCaller)),
+		connections: s.connections,
+		callTime:    time.Duration(cmp.Or(cfg.Limits.CallSeconds, defaultCallSeconds)) * time.Second,
+		tracing:     s.tracing,
+		catalogue:   tools,
+		audit:       s.auditLog(),
+		metrics:     s.metrics,
+		log:         o.Log,
+		next:        s.streamable(s.sdkServer(dispatcher.middleware, dispatcher.execute)),
 	}
 	for _, file := range s.files() {
 		file.load()
 	}
 	return s, nil
+}
+
+// auditLog writes to where the process wants it; what cannot be written is counted and logged, and stops no call.
+func (s *Server) auditLog() *audit.Log {
+	return &audit.Log{
+		Out: s.options.Audit, Clock: s.options.Clock, OrganizationID: s.config.OrganizationID,
+		Lost: func(err error) {
+			s.metrics.auditLost.Inc()
+			s.options.Log.Error("audit entry was lost", "error", err)
+		},
+	}
 }
 
 // Handler serves MCP and the resource metadata.
@@ -146,50 +191,6 @@ func (s *Server) streamable(server *sdk.Server) http.Handler {
 		DisableLocalhostProtection:   true, // front checks the Host against the configured names
 		PropagateRequestCancellation: true,
 	})
-}
-
-func (s *Server) issuers() ([]access.Issuer, error) {
-	var out []access.Issuer
-	for _, is := range s.config.Issuers {
-		audiences := is.Audiences
-		if len(audiences) == 0 {
-			audiences = []string{s.config.Resource}
-		}
-		keys, err := s.keySource(is)
-		if err != nil {
-			return nil, fmt.Errorf("configure issuer %s: %w", is.Issuer, err)
-		}
-		out = append(out, access.Issuer{Name: is.Issuer, Audiences: audiences, Keys: keys})
-	}
-	return out, nil
-}
-
-func (s *Server) keySource(is Issuer) (access.KeySource, error) {
-	if is.JWKSFile != "" {
-		file := access.NewKeyFile(is.JWKSFile)
-		s.keyFiles = append(s.keyFiles, file)
-		return file, nil
-	}
-	roots, err := readCertificates(is.CAFile, x509.NewCertPool())
-	if err != nil {
-		return nil, fmt.Errorf("read caFile: %w", err)
-	}
-	transport := &http.Transport{
-		TLSClientConfig:     &tls.Config{RootCAs: roots, MinVersion: tls.VersionTLS12},
-		TLSHandshakeTimeout: 5 * time.Second,
-		ForceAttemptHTTP2:   true,
-	}
-	url := access.NewKeyURL(is.JWKSURL, transport, s.options.Clock, s.options.Log)
-	s.keyURLs = append(s.keyURLs, url)
-	return url, nil
-}
-
-func accessRules(rules []Rule) []access.Rule {
-	out := make([]access.Rule, 0, len(rules))
-	for _, r := range rules {
-		out = append(out, access.Rule{Issuer: r.Issuer, Subjects: r.Subjects, Scopes: r.Scopes, Tools: r.Tools, ListOnly: r.ListOnly})
-	}
-	return out
 }
 
 // systemCertificates are those that the system trusts; none where it has none, as in an image of a single program.

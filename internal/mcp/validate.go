@@ -20,8 +20,13 @@ func (c Config) Validate() error {
 	for i, host := range c.AllowedHosts {
 		p.check(validHost(host), "allowedHosts[%d]: %q is not a host name; write it without scheme, port and path", i, host)
 	}
+	p.checkCallers(c)
+	p.checkTLS(c.TLS)
 	p.checkIssuers(c.Issuers)
 	p.checkRules(c.Rules, c.Issuers)
+	p.checkLimits(c.Limits)
+	p.checkTracing(c.Tracing)
+	p.checkBaseURL(c.Upstream.BaseURL)
 	p.check(c.Upstream.TokenDir != "" || c.Upstream.FromEnvironment, "upstream.tokenDir: is empty; name the folder where the consumer Secret is mounted")
 	p.check(c.Upstream.TokenDir == "" || !c.Upstream.FromEnvironment, "upstream.fromEnvironment: excludes tokenDir; remove one of them")
 	p.check(c.OrganizationID > 0, "organizationID: must be a positive number; Make shows it in the URL of the organization's page")
@@ -60,36 +65,6 @@ func (p *problems) checkResource(resource string) {
 	p.check(strings.Trim(u.Path, "/") != "" && !strings.HasSuffix(u.Path, "/"),
 		"resource: the path of %q must be non-empty and without a slash at the end, for example /mcp", resource)
 	p.check(!strings.HasPrefix(u.Path, wellKnownPath), "resource: the path of %q is taken by the resource metadata; choose another", resource)
-}
-
-func (p *problems) checkIssuers(issuers []Issuer) {
-	p.check(len(issuers) > 0, "issuers: is empty; name at least one token issuer, since a server without one would refuse everybody")
-	seen := map[string]bool{}
-	for i, is := range issuers {
-		field := fmt.Sprintf("issuers[%d]", i)
-		p.check(is.Issuer != "", "%s.issuer: is empty; write the exact value of the iss claim", field)
-		p.check(!seen[is.Issuer], "%s.issuer: %q is there twice; merge the two entries", field, is.Issuer)
-		seen[is.Issuer] = true
-		p.check((is.JWKSFile == "") != (is.JWKSURL == ""), "%s: set exactly one of jwksFile and jwksURL", field)
-		u, err := url.Parse(is.JWKSURL)
-		p.check(is.JWKSURL == "" || (err == nil && u.Scheme == "https" && u.Host != ""), "%s.jwksURL: must be an https URL", field)
-		p.check(is.CAFile == "" || is.JWKSURL != "", "%s.caFile: belongs to jwksURL; remove it", field)
-		p.checkNames(field+".audiences", is.Audiences)
-	}
-}
-
-func (p *problems) checkRules(rules []Rule, issuers []Issuer) {
-	p.check(len(rules) > 0, "rules: is empty; add a rule that says who may call, a server is never open")
-	for i, r := range rules {
-		field := fmt.Sprintf("rules[%d]", i)
-		p.check(len(r.Subjects) > 0, "%s.subjects: is empty; list the exact sub claims that the rule is for", field)
-		p.check(slices.ContainsFunc(issuers, func(is Issuer) bool { return is.Issuer == r.Issuer }),
-			"%s.issuer: %q is not among issuers; use one of them", field, r.Issuer)
-		p.check(len(r.Scopes) > 0, "%s.scopes: is empty; list the Make scopes that these subjects get", field)
-		p.checkNames(field+".subjects", r.Subjects)
-		p.checkNames(field+".scopes", r.Scopes)
-		p.checkNames(field+".tools", r.Tools)
-	}
 }
 
 // checkNames refuses empty strings, spaces and wildcards: every name in a config is exact.

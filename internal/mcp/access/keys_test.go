@@ -94,7 +94,7 @@ func TestKeyURL(t *testing.T) {
 		w.WriteHeader(http.StatusInternalServerError)
 	}))
 	defer server.Close()
-	source := access.NewKeyURL(server.URL, server.Client().Transport, clock, slog.New(slog.DiscardHandler))
+	source := access.NewKeyURL(server.URL, "", server.Client().Transport, clock, slog.New(slog.DiscardHandler))
 	step := func(d time.Duration) { clock.SetTime(clock.Now().Add(d)) }
 	expect := func(what string, id string, want bool, wantFetches int32) {
 		t.Helper()

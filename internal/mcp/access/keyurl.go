@@ -29,11 +29,13 @@ const (
 // KeyURL is a KeySource that fetches a key set over https. It fetches on demand: when the set is old or a key id is
 // unknown, at most once per cool-down and once at a time; errors keep the old keys for a day.
 type KeyURL struct {
-	url    string
-	client *http.Client
-	clock  clock.PassiveClock
-	log    *slog.Logger
-	flight singleflight.Group
+	// locate returns the address of the key set.
+	locate    func(ctx context.Context) (string, error)
+	tokenFile string
+	client    *http.Client
+	clock     clock.PassiveClock
+	log       *slog.Logger
+	flight    singleflight.Group
 
 	mu        sync.Mutex
 	keys      []jose.JSONWebKey
@@ -41,14 +43,21 @@ type KeyURL struct {
 	attempted time.Time // last attempt; zero: never
 }
 
-// NewKeyURL returns a KeyURL, not loaded yet. It follows no redirect whatever client says.
-func NewKeyURL(url string, transport http.RoundTripper, clk clock.PassiveClock, log *slog.Logger) *KeyURL {
-	client := &http.Client{
+// NewKeyURL returns a KeyURL for a known address, not loaded yet. It follows no redirect. TokenFile holds a bearer token for the
+// address, as API servers want one; empty means none.
+func NewKeyURL(url, tokenFile string, transport http.RoundTripper, clk clock.PassiveClock, log *slog.Logger) *KeyURL {
+	u := &KeyURL{client: keyClient(transport), tokenFile: tokenFile, clock: clk, log: log}
+	u.locate = func(context.Context) (string, error) { return url, nil }
+	return u
+}
+
+// keyClient is for questions about tokens: bounded in time, and never led elsewhere.
+func keyClient(transport http.RoundTripper) *http.Client {
+	return &http.Client{
 		Transport:     transport,
 		Timeout:       fetchTimeout,
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 	}
-	return &KeyURL{url: url, client: client, clock: clk, log: log}
 }
 
 // Loaded reports whether keys are there.
@@ -113,22 +122,13 @@ func (u *KeyURL) beginAttempt() bool {
 }
 
 func (u *KeyURL) fetch(ctx context.Context) error {
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, u.url, nil)
+	address, err := u.locate(ctx)
+	if err != nil {
+		return err
+	}
+	raw, err := u.get(ctx, address, "application/jwk-set+json, application/json")
 	if err != nil {
 		return fmt.Errorf("fetch key set: %w", err)
-	}
-	req.Header.Set("Accept", "application/jwk-set+json, application/json")
-	resp, err := u.client.Do(req)
-	if err != nil {
-		return fmt.Errorf("fetch key set: %w", err)
-	}
-	defer func() { _ = resp.Body.Close() }()
-	if resp.StatusCode != http.StatusOK {
-		return fmt.Errorf("fetch key set: status %d", resp.StatusCode)
-	}
-	raw, err := io.ReadAll(io.LimitReader(resp.Body, maxKeySetBytes+1))
-	if err != nil {
-		return errors.New("fetch key set: reading the answer failed")
 	}
 	keys, err := parseKeySet(raw)
 	if err != nil {
@@ -139,3 +139,33 @@ func (u *KeyURL) fetch(ctx context.Context) error {
 	u.keys, u.fetched = keys, u.clock.Now()
 	return nil
 }
+
+// get reads one document.
+func (u *KeyURL) get(ctx context.Context, address, accept string) ([]byte, error) {
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, address, nil)
+	if err != nil {
+		return nil, err
+	}
+	req.Header.Set("Accept", accept)
+	if err := authorize(req, u.tokenFile); err != nil {
+		return nil, err
+	}
+	resp, err := u.client.Do(req)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { _ = resp.Body.Close() }()
+	if resp.StatusCode != http.StatusOK {
+		return nil, statusError(resp.StatusCode)
+	}
+	raw, err := io.ReadAll(io.LimitReader(resp.Body, maxKeySetBytes+1))
+	if err != nil {
+		return nil, errors.New("reading the answer failed")
+	}
+	return raw, nil
+}
+
+// statusError is an answer that is not the document that was asked for.
+type statusError int
+
+func (e statusError) Error() string { return fmt.Sprintf("status %d", int(e)) }

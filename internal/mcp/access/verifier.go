@@ -21,8 +21,12 @@ const (
 	maxCandidates = 4
 )
 
-// ErrUnavailable means that the issuer's keys were never loaded or are too old, so no token of it can be judged now.
-var ErrUnavailable = errors.New("issuer keys are not available")
+// ErrUnavailable means that no token of the issuer can be judged now: its keys were never loaded or are too old, or the API server
+// that reviews tokens does not answer.
+var ErrUnavailable = errors.New("tokens of the issuer cannot be judged now")
+
+// ErrReviewNeeded means that only the API server could judge the token, and was not to be asked.
+var ErrReviewNeeded = errors.New("the token needs a review")
 
 // Reason says why a token was refused. It is for the server's own log and metrics, never for the caller.
 type Reason string
@@ -36,6 +40,7 @@ const (
 	ReasonAudience  Reason = "audience"  // made for another server
 	ReasonTime      Reason = "time"      // expired, not valid yet, or issued in the future
 	ReasonBound     Reason = "bound"     // bound to a proof of possession that this server cannot check
+	ReasonReview    Reason = "review"    // the API server does not accept it, for this audience or at all
 )
 
 // InvalidTokenError is a refused token. Its text holds nothing of the token.
@@ -55,6 +60,13 @@ type Principal struct {
 	Issuer, Subject string
 	// ClientID is the client_id claim; empty when the token has none.
 	ClientID string
+	// TokenID is the jti claim; empty when the token has none.
+	TokenID string
+	// Limited is whether the issuer's tokens say what they are good for; Scopes is then what this one says.
+	Limited bool
+	Scopes  []string
+
+	claims claims
 }
 
 // KeySource holds the keys of one issuer.
@@ -64,45 +76,91 @@ type KeySource interface {
 	Keys(ctx context.Context, keyID string) ([]jose.JSONWebKey, error)
 }
 
-// Issuer is one trusted issuer.
+// Reviewer asks the one who issued a token whether it is good.
+type Reviewer interface {
+	// Review returns the name of the token's user. Errors: *InvalidTokenError, ErrUnavailable, or ctx's.
+	Review(ctx context.Context, token string, audiences []string) (username string, err error)
+}
+
+// Issuer is one trusted issuer. Either Keys or Reviewer is set.
 type Issuer struct {
 	Name      string   // exact iss
 	Audiences []string // accepted aud values, at least one
-	Keys      KeySource
+	// Algorithms are the accepted signatures, some of Algorithms(); empty means RS256, PS256, ES256 and EdDSA.
+	Algorithms []string
+	// ScopeClaim is the claim with the token's scopes, by name or JSON Pointer; empty means that the tokens name none, so that rules
+	// alone decide.
+	ScopeClaim string
+	Keys       KeySource
+	Reviewer   Reviewer
+}
+
+func (is Issuer) algorithms() []string {
+	if len(is.Algorithms) > 0 {
+		return is.Algorithms
+	}
+	return []string{"RS256", "PS256", "ES256", "EdDSA"}
 }
 
 // Verifier verifies bearer tokens of a fixed set of issuers.
 type Verifier struct {
-	issuers map[string]Issuer
-	clock   clock.PassiveClock
+	issuers  map[string]Issuer
+	deciding []string // claims that may not be repeated or come in another case
+	clock    clock.PassiveClock
 }
 
-// NewVerifier returns a Verifier for issuers.
-func NewVerifier(issuers []Issuer, clk clock.PassiveClock) *Verifier {
-	v := &Verifier{issuers: make(map[string]Issuer, len(issuers)), clock: clk}
+// NewVerifier returns a Verifier for issuers. Rules are those that its principals will be judged by.
+func NewVerifier(issuers []Issuer, rules []Rule, clk clock.PassiveClock) *Verifier {
+	v := &Verifier{issuers: make(map[string]Issuer, len(issuers)), clock: clk, deciding: registered()}
 	for _, is := range issuers {
 		v.issuers[is.Name] = is
+		if is.ScopeClaim != "" {
+			v.deciding = append(v.deciding, firstMember(is.ScopeClaim))
+		}
+	}
+	for _, r := range rules {
+		for _, c := range r.Claims {
+			v.deciding = append(v.deciding, firstMember(c.Name))
+		}
 	}
 	return v
 }
 
-// algorithms are the accepted signatures: asymmetric only, so that no public key can serve as an HMAC secret.
-func algorithms() []jose.SignatureAlgorithm {
-	return []jose.SignatureAlgorithm{jose.RS256, jose.ES256, jose.PS256, jose.EdDSA}
+// Algorithms are the signatures that an issuer may be allowed: asymmetric only, so that no public key can serve as an HMAC secret.
+func Algorithms() []string {
+	return []string{"RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512", "EdDSA"}
+}
+
+func signatureAlgorithms() []jose.SignatureAlgorithm {
+	var out []jose.SignatureAlgorithm
+	for _, name := range Algorithms() {
+		out = append(out, jose.SignatureAlgorithm(name))
+	}
+	return out
 }
 
 // Verify returns the caller that token stands for. Errors: *InvalidTokenError, ErrUnavailable, or ctx's.
 func (v *Verifier) Verify(ctx context.Context, token string) (Principal, error) {
+	return v.verify(ctx, token, true)
+}
+
+// VerifyOffline is Verify for callers whose tokens are not worth a question to the API server. A token that would need one is
+// ErrReviewNeeded.
+func (v *Verifier) VerifyOffline(ctx context.Context, token string) (Principal, error) {
+	return v.verify(ctx, token, false)
+}
+
+func (v *Verifier) verify(ctx context.Context, token string, review bool) (Principal, error) {
 	if len(token) > maxTokenBytes {
 		return Principal{}, &InvalidTokenError{Reason: ReasonMalformed}
 	}
-	signed, err := jose.ParseSignedCompact(token, algorithms())
+	signed, err := jose.ParseSignedCompact(token, signatureAlgorithms())
 	if err != nil || !acceptedType(signed) {
 		return Principal{}, &InvalidTokenError{Reason: ReasonMalformed}
 	}
 	// The claims are decoded once, from the bytes that the signature covers; nothing of them is used but the issuer's name
-	// until the signature has been checked.
-	c, err := parseClaims(signed.UnsafePayloadWithoutVerification())
+	// until the signature has been checked, except to refuse.
+	c, err := parseClaims(signed.UnsafePayloadWithoutVerification(), v.deciding)
 	if err != nil {
 		return Principal{}, &InvalidTokenError{Reason: ReasonClaims, err: err}
 	}
@@ -110,27 +168,54 @@ func (v *Verifier) Verify(ctx context.Context, token string) (Principal, error) 
 	if !known {
 		return Principal{}, &InvalidTokenError{Reason: ReasonIssuer}
 	}
-	if err := verifySignature(ctx, signed, issuer.Keys); err != nil {
+	if !slices.Contains(issuer.algorithms(), signed.Signatures[0].Protected.Algorithm) {
+		return Principal{}, &InvalidTokenError{Reason: ReasonMalformed}
+	}
+	if issuer.Reviewer != nil {
+		err = v.review(ctx, token, c, issuer, review)
+	} else if err = verifySignature(ctx, signed, issuer.Keys); err == nil {
+		err = v.judge(c, issuer)
+	}
+	if err != nil {
 		return Principal{}, err
 	}
-	if reason := v.judge(c, issuer); reason != "" {
-		return Principal{}, &InvalidTokenError{Reason: reason}
+	p := Principal{Issuer: c.issuer, Subject: c.subject, ClientID: c.clientID, TokenID: c.id, claims: c}
+	if issuer.ScopeClaim != "" {
+		p.Limited, p.Scopes = true, c.scopes(issuer.ScopeClaim)
 	}
-	return Principal{Issuer: c.issuer, Subject: c.subject, ClientID: c.clientID}, nil
+	return p, nil
 }
 
-// judge checks what a correctly signed token says; empty means that it is good.
-func (v *Verifier) judge(c claims, issuer Issuer) Reason {
+// review has the API server judge the token, once everything that can be seen from here is right.
+func (v *Verifier) review(ctx context.Context, token string, c claims, issuer Issuer, allowed bool) error {
+	if err := v.judge(c, issuer); err != nil {
+		return err
+	}
+	if !allowed {
+		return ErrReviewNeeded
+	}
+	username, err := issuer.Reviewer.Review(ctx, token, issuer.Audiences)
+	if err != nil {
+		return err
+	}
+	if username != c.subject {
+		return &InvalidTokenError{Reason: ReasonReview}
+	}
+	return nil
+}
+
+// judge checks what a token says. It returns an *InvalidTokenError or nil.
+func (v *Verifier) judge(c claims, issuer Issuer) error {
 	now := v.clock.Now()
 	switch {
 	case !slices.ContainsFunc(c.audience, func(aud string) bool { return slices.Contains(issuer.Audiences, aud) }):
-		return ReasonAudience
+		return &InvalidTokenError{Reason: ReasonAudience}
 	case !now.Before(c.expiry.Add(leeway)), now.Add(leeway).Before(c.notBefore), now.Add(leeway).Before(c.issuedAt):
-		return ReasonTime
+		return &InvalidTokenError{Reason: ReasonTime}
 	case c.bound:
-		return ReasonBound
+		return &InvalidTokenError{Reason: ReasonBound}
 	}
-	return ""
+	return nil
 }
 
 // acceptedType refuses JWTs made for another purpose (an ID token hint, a logout token, a proof). Kubernetes sets no typ.

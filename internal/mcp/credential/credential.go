@@ -36,12 +36,16 @@ type Credential struct {
 // its contents at will; see Load.
 type Dir struct {
 	path    string
+	zone    string // instead of the folder's; empty: the folder's
 	current atomic.Pointer[Credential]
 	reading sync.Mutex
 }
 
 // NewDir returns a Dir for path, not loaded yet.
 func NewDir(path string) *Dir { return &Dir{path: path} }
+
+// NewDirInZone is NewDir for a zone that is known, so that the folder needs no file zone and an existing one does not count.
+func NewDirInZone(path, zone string) *Dir { return &Dir{path: path, zone: zone} }
 
 // Fixed returns a Dir without a folder: it holds an API token that never changes.
 func Fixed(zone, token string) (*Dir, error) {
@@ -138,8 +142,11 @@ func (d *Dir) readOnce() (Credential, error) {
 	case !errors.Is(err, os.ErrNotExist):
 		return Credential{}, fmt.Errorf("resolve token folder: %w", err)
 	}
-	texts := map[string]string{}
+	texts := map[string]string{"zone": d.zone}
 	for _, name := range d.Names() {
+		if texts[name] != "" {
+			continue
+		}
 		text, err := readKey(generation, name)
 		if err != nil {
 			return Credential{}, err
