@@ -160,6 +160,9 @@ func (p *pass) consentURL() string {
 // checkGrantedScopes compares what the consent gave with what the consumers ask for.
 func (p *pass) checkGrantedScopes(ctx context.Context) error {
 	p.shared = true
+	if err := p.recheck(ctx); err != nil {
+		return err
+	}
 	o := p.rec.OAuth
 	if err := p.checkShared(ctx, o.Scopes); err != nil {
 		p.conn.Status.Authorization.URL = p.consentURL()
