@@ -7,7 +7,6 @@ import (
 	. "github.com/onsi/ginkgo/v2"
 	. "github.com/onsi/gomega"
 	rbacv1 "k8s.io/api/rbac/v1"
-	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"sigs.k8s.io/controller-runtime/pkg/client"
@@ -64,7 +63,7 @@ var _ = Describe("Policy", func() {
 		By("a new connection, which gets nothing")
 		Expect(live.Delete(w.ctx, w.crm())).To(Succeed())
 		w.pass()
-		Expect(w.gone("crm")).To(BeTrue())
+		w.gone()
 		w.connect()
 		calls := len(w.calls())
 		Expect(w.failing(v1alpha1.ReasonPolicyNotReady).conditions).To(HaveKeyWithValue("ScopesAllowed", "Unknown/PolicyNotReady"))
@@ -282,13 +281,6 @@ func (w *world) policy(name string, changes ...func(*v1alpha1.MakeScopePolicySpe
 	p := w.newPolicy(name, changes...)
 	w.understood(p)
 	return p
-}
-
-// gone reports whether a connection is.
-func (w *world) gone(name string) bool {
-	GinkgoHelper()
-	err := live.Get(w.ctx, client.ObjectKey{Namespace: w.namespace, Name: name}, &v1alpha1.MakeConnection{})
-	return apierrors.IsNotFound(err)
 }
 
 // expectNothingPublished checks that no consumer has a Secret, a Role or a RoleBinding.
