@@ -16,8 +16,8 @@ import (
 )
 
 const (
-	// recheckEvery is how often Make is asked what the tokens of a connection hold, when nothing else asks.
-	recheckEvery = 24 * time.Hour
+	// recheckEvery is how often, at least, Make is asked what the tokens of a connection hold: about once a day, with the spread of RotateAt.
+	recheckEvery = 25 * time.Hour
 	// recheckPause is when it is tried again where Make did not answer: nothing depends on it.
 	recheckPause = time.Hour
 )
