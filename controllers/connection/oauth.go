@@ -130,8 +130,15 @@ func (p *pass) refreshAt() time.Time {
 	if o.RefreshToken == "" {
 		return o.Expiry
 	}
+	if o.Issued.Sub(p.now) > clockTolerance {
+		return p.now
+	}
 	return rotation.RefreshAt(o.Issued, o.Expiry, string(p.conn.UID))
 }
+
+// clockTolerance is how far the clocks of replicas may differ. A token that was issued later than that from now tells of a clock that
+// was set back since: by its stamps the token would be replaced long after it has expired.
+const clockTolerance = time.Minute
 
 // checkExpiry is for a token that cannot be refreshed, or must not be now.
 func (p *pass) checkExpiry() error {

@@ -85,7 +85,8 @@ func (p *pass) keepSchedule(result reconcile.Result, err error) (reconcile.Resul
 	if at.IsZero() {
 		return result, err
 	}
-	wait := max(at.Sub(now), time.Second)
+	// By the clock as it is, and as it went on since the pass began: it may have been set meanwhile.
+	wait := max(min(at.Sub(now), at.Sub(p.now.Add(p.Clock.Since(p.now)))), time.Second)
 	switch {
 	case err == nil && result.RequeueAfter == 0:
 		return reconcile.Result{RequeueAfter: wait}, nil

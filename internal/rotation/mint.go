@@ -53,7 +53,21 @@ func (m *Minter) Apply(ctx context.Context, rec *grant.Record, plan Plan, p Poli
 		return failed
 	}
 	// The new tokens exist at Make only as long as we can name them, so a cancelled pass still stores them.
-	return errors.Join(failed, m.Grants.Write(context.WithoutCancel(ctx), m.ID, rec))
+	ctx = context.WithoutCancel(ctx)
+	err := m.Grants.Write(ctx, m.ID, rec)
+	if errors.Is(err, grant.ErrConflict) && made > 0 {
+		err = errors.Join(err, m.deleteUnstored(ctx))
+	}
+	return errors.Join(failed, err)
+}
+
+// deleteUnstored is for one who lost a race: nobody will find a reason to look for what it minted until the next rotation.
+func (m *Minter) deleteUnstored(ctx context.Context) error {
+	stored, err := m.Grants.Read(ctx, m.ID)
+	if err != nil {
+		return err
+	}
+	return m.deleteOrphans(ctx, stored)
 }
 
 // mintAll says how many tokens it made.

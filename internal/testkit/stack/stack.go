@@ -38,6 +38,8 @@ type Options struct {
 	WithoutManager bool
 	// ManagerFlags are added to the manager's command line.
 	ManagerFlags []string
+	// ClusterOnly starts nothing but the control plane.
+	ClusterOnly bool
 	// Started is told of all processes each time that one was started, so that a crash leaves none unknown; nil tells nobody.
 	Started func([]*Process) error
 	// Say prints progress; nil prints nothing.
@@ -94,7 +96,11 @@ func (s *Stack) startAll(ctx context.Context) error {
 	if err := os.MkdirAll(filepath.Join(s.Dir, "log"), 0o700); err != nil {
 		return fmt.Errorf("make state folder: %w", err)
 	}
-	starts := []func(context.Context) error{s.startCluster, s.connect, s.startSim, s.install}
+	starts := []func(context.Context) error{s.startCluster, s.connect}
+	if s.ClusterOnly {
+		return inTurn(ctx, starts)
+	}
+	starts = append(starts, s.startSim, s.install)
 	if s.Node {
 		starts = append(starts, s.importImages)
 	}
@@ -104,6 +110,10 @@ func (s *Stack) startAll(ctx context.Context) error {
 	if !s.Node && !s.borrowed() {
 		starts = append(starts, s.startPods)
 	}
+	return inTurn(ctx, starts)
+}
+
+func inTurn(ctx context.Context, starts []func(context.Context) error) error {
 	for _, start := range starts {
 		if err := start(ctx); err != nil {
 			return err
@@ -145,6 +155,7 @@ func (s *Stack) connect(context.Context) error {
 	if s.Config, err = clientcmd.BuildConfigFromFlags("", s.AdminKubeconfig); err != nil {
 		return fmt.Errorf("read kubeconfig: %w", err)
 	}
+	s.Config.QPS = -1 // the API server knows best what it can bear
 	scheme := runtime.NewScheme()
 	if err := errors.Join(clientgoscheme.AddToScheme(scheme), v1alpha1.AddToScheme(scheme)); err != nil {
 		return err
