@@ -95,7 +95,7 @@ func (l *lab) startMakeMCP(b *testing.B, program string, env ...string) (server 
 func benchmarkMakeMCP(b *testing.B, program string, env ...string) {
 	l := newLab(b)
 	server, url, token, _ := l.startMakeMCP(b, program, env...)
-	measure(b, server, toolsCall(http.DefaultClient, url, token), l.direct(), alone)
+	measure(b, server, toolsCall(url, token), l.direct(), alone)
 }
 
 // BenchmarkStart measures from exec to the first list of all tools.

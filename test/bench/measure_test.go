@@ -21,6 +21,9 @@ const (
 	alone, fewAlone = 1000, 200
 )
 
+// keeping keeps a connection for each caller.
+var keeping = &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: callers}}
+
 // leadTool runs makesim's sample scenario.
 const leadTool = "scenario_501_create_a_crm_lead"
 
@@ -123,8 +126,8 @@ type unexpectedError struct{ status, body string }
 func (e *unexpectedError) Error() string { return e.status + " " + e.body }
 
 // toolsCall is a tools/call of the newest revision.
-func toolsCall(client *http.Client, url, token string) call {
-	return post(client, url, `{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"`+leadTool+`","arguments":{"email":"a@b.example","name":"Ann"},`+
+func toolsCall(url, token string) call {
+	return post(keeping, url, `{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"`+leadTool+`","arguments":{"email":"a@b.example","name":"Ann"},`+
 		`"_meta":{"io.modelcontextprotocol/protocolVersion":"2026-07-28","io.modelcontextprotocol/clientCapabilities":{}}}}`, map[string]string{
 		"Authorization": "Bearer " + token, "Content-Type": "application/json", "Accept": "application/json, text/event-stream",
 		"Mcp-Protocol-Version": "2026-07-28", "Mcp-Method": "tools/call", "Mcp-Name": leadTool,
