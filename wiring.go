@@ -21,11 +21,13 @@ import (
 	"k8s.io/utils/clock"
 	"sigs.k8s.io/controller-runtime/pkg/cache"
 	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/log"
 	"sigs.k8s.io/controller-runtime/pkg/manager"
 
 	"github.com/makeops/make-operator/api/v1alpha1"
 	"github.com/makeops/make-operator/controllers/connection"
 	"github.com/makeops/make-operator/controllers/mcpserver"
+	"github.com/makeops/make-operator/controllers/scopepolicy"
 	"github.com/makeops/make-operator/internal/child"
 	"github.com/makeops/make-operator/internal/config"
 	"github.com/makeops/make-operator/internal/consent"
@@ -33,6 +35,7 @@ import (
 	"github.com/makeops/make-operator/internal/makeapi"
 	"github.com/makeops/make-operator/internal/mcp/probe"
 	"github.com/makeops/make-operator/internal/optin"
+	"github.com/makeops/make-operator/internal/policy"
 	"github.com/makeops/make-operator/internal/rotation"
 	"github.com/makeops/make-operator/internal/step"
 	"github.com/makeops/make-operator/internal/webhook"
@@ -89,7 +92,7 @@ func (p *parts) setup(ctx context.Context, mgr manager.Manager) error {
 	children := &child.Keeper{Client: mgr.GetClient(), Live: p.live}
 	connections := &connection.Reconciler{
 		Client: mgr.GetClient(), Secrets: optin.Reader{Live: p.live}, Cache: mgr.GetCache(), Steps: steps, Children: children,
-		Grants: p.grants, Make: p.make, Clock: p.clock, ConsentURL: p.cfg.ConsentURL, Workers: p.cfg.Workers,
+		Grants: p.grants, Make: p.make, Policies: p.policies(mgr), Clock: p.clock, ConsentURL: p.cfg.ConsentURL, Workers: p.cfg.Workers,
 		Refresher: &rotation.Refresher{
 			Grants: p.grants, Liveness: grant.Pods{Live: p.live, Namespace: p.cfg.Namespace}, Holder: holder(), Clock: p.clock,
 		},
@@ -98,6 +101,10 @@ func (p *parts) setup(ctx context.Context, mgr manager.Manager) error {
 		return err
 	}
 	if err := p.setupServers(mgr, steps, children); err != nil {
+		return err
+	}
+	policies := &scopepolicy.Reconciler{Client: mgr.GetClient(), Policies: p.policies(mgr), Steps: steps, Clock: p.clock}
+	if err := policies.SetupWithManager(mgr); err != nil {
 		return err
 	}
 	if err := p.setupWebhook(ctx, mgr); err != nil {
@@ -112,7 +119,7 @@ func (p *parts) setupServers(mgr manager.Manager, steps *step.Runner, children *
 		return err
 	}
 	servers := &mcpserver.Reconciler{
-		Client: mgr.GetClient(), Metadata: p.live, Steps: steps, Children: children,
+		Client: mgr.GetClient(), Metadata: p.live, Steps: steps, Children: children, Policies: p.policies(mgr),
 		Keys: &mcpserver.ClusterKeys{REST: discovery.RESTClient(), Clock: p.clock}, Prober: probe.Client{Version: version},
 		Clock: p.clock, Identity: types.NamespacedName{Namespace: p.cfg.Namespace, Name: p.cfg.ServiceAccount},
 		Image: p.cfg.MCPImage, MakeCA: p.makeCA, AllowedZones: p.cfg.AllowedZones, Workers: p.cfg.Workers,
@@ -133,7 +140,12 @@ func (p *parts) setupWebhook(ctx context.Context, mgr manager.Manager) error {
 	if err := mgr.AddReadyzCheck("webhook", mgr.GetWebhookServer().StartedChecker()); err != nil {
 		return err
 	}
-	return webhook.Setup(mgr, p.make)
+	return webhook.Setup(mgr, p.make, p.policies(mgr), p.clock)
+}
+
+// policies reads what governs a namespace from the manager's cache.
+func (p *parts) policies(mgr manager.Manager) *policy.Reader {
+	return &policy.Reader{Client: mgr.GetClient(), Clock: p.clock}
 }
 
 func (p *parts) setupConsent(mgr manager.Manager) error {
@@ -143,10 +155,29 @@ func (p *parts) setupConsent(mgr manager.Manager) error {
 	pages := &consent.Server{
 		Client: p.live, Secrets: optin.Reader{Live: p.live}, Grants: p.grants, Make: p.make, Clock: p.clock, PublicURL: p.cfg.ConsentURL,
 	}
+	if err := mgr.Add(manager.RunnableFunc(func(ctx context.Context) error { return p.sweepConsents(ctx, pages) })); err != nil {
+		return err
+	}
 	return mgr.Add(&manager.Server{Name: "consent", Server: &http.Server{
 		Addr: p.cfg.ConsentAddress, Handler: pages.Handler(), ReadHeaderTimeout: 10 * time.Second, ReadTimeout: 30 * time.Second,
 		WriteTimeout: time.Minute, IdleTimeout: time.Minute,
 	}})
+}
+
+// sweepConsents looks after interrupted consents until the context ends; one replica does.
+func (p *parts) sweepConsents(ctx context.Context, pages *consent.Server) error {
+	ticker := p.clock.NewTicker(consent.SweepEvery)
+	defer ticker.Stop()
+	for {
+		if err := pages.Sweep(ctx); err != nil && ctx.Err() == nil {
+			log.FromContext(ctx).Error(err, "sweep consents")
+		}
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-ticker.C():
+		}
+	}
 }
 
 // holder is this process, as others see it in an announced refresh.

@@ -19,6 +19,8 @@ const (
 	//   ScopeRefused    a scope is too broad, malformed or beyond the connection's: narrow spec.scopes or spec.consumers.
 	//   ZoneNotAllowed  the zone is no Make host and not one that the operator was started with: correct spec.zone.
 	//   RolloutRefused  a server's spec.rollout is Restart and its connection uses OAuth: use Reload, or a connection with apiToken.
+	//   PolicyRefused   the zone or the rotation interval is not what a MakeScopePolicy allows: see the message.
+	//   PolicyNotReady  a MakeScopePolicy that may govern the namespace is not Ready, so nothing new is issued: see its conditions.
 	ScopesAllowed = "ScopesAllowed"
 	// CredentialsAvailable: the referenced Secret exists, opts in and holds the key.
 	//   SecretNotFound     create the Secret that the message names.
@@ -38,6 +40,7 @@ const (
 	// ScopesGranted: Make granted exactly what each consumer asked for.
 	//   ScopeMissing  the credential holds less: give the token the scopes, or consent again.
 	//   ScopeDrift    the credential holds more than the spec allows: see the message.
+	//   LeastPrivilegeRequired  a MakeScopePolicy demands a token for each consumer, and this credential cannot give one: see the message.
 	ScopesGranted = "ScopesGranted"
 	// Synced: each consumer's Secret, Role and RoleBinding is as it has to be.
 	//   SecretConflict  an object of that name exists and is not ours: rename or delete it.
@@ -45,9 +48,22 @@ const (
 	// LeastPrivilege: each consumer holds a token of its own with its own scopes only. Does not count for Ready.
 	//   SharedToken  the root token lacks user:write, or Make cannot narrow this grant: all consumers hold the same scopes.
 	LeastPrivilege = "LeastPrivilege"
+	// WithinPolicy: no MakeScopePolicy with enforcement Warn objects. Does not count for Ready; shared with MakeMCPServer.
+	//   PolicyWarning  what the message names would be refused if the policy denied: narrow the spec.
+	WithinPolicy = "WithinPolicy"
 	// Revoked: the tokens are dead at Make. Exists only while the connection is being deleted and Make did not confirm that yet.
 	//   RevocationPending  the operator tries for ten minutes, then gives up with an event.
 	Revoked = "Revoked"
+)
+
+// Conditions of a MakeScopePolicy, in order.
+const (
+	// Valid: the operator understands every field. While it is not True for the policy's generation the policy defers: what it may
+	// govern gets nothing new.
+	//   PolicyInvalid  correct the field that the message names.
+	Valid = "Valid"
+	// Judged: the status counts every connection and server that the policy governs.
+	Judged = "Judged"
 )
 
 // Conditions of a MakeMCPServer, in order. ScopesAllowed is shared with MakeConnection.
@@ -76,6 +92,10 @@ const (
 	ReasonScopeRefused         = "ScopeRefused"
 	ReasonZoneNotAllowed       = "ZoneNotAllowed"
 	ReasonRolloutRefused       = "RolloutRefused"
+	ReasonPolicyRefused        = "PolicyRefused"
+	ReasonPolicyNotReady       = "PolicyNotReady"
+	ReasonPolicyInvalid        = "PolicyInvalid"
+	ReasonPolicyWarning        = "PolicyWarning"
 	ReasonSecretNotFound       = "SecretNotFound"
 	ReasonSecretNotLabelled    = "SecretNotLabelled"
 	ReasonSecretKeyMissing     = "SecretKeyMissing"
@@ -94,6 +114,7 @@ const (
 	ReasonScopeDrift           = "ScopeDrift"
 	ReasonSecretConflict       = "SecretConflict"
 	ReasonSharedToken          = "SharedToken"
+	ReasonLeastPrivilegeNeeded = "LeastPrivilegeRequired"
 	ReasonRevocationPending    = "RevocationPending"
 
 	ReasonConnectionNotFound = "ConnectionNotFound"

@@ -13,6 +13,7 @@ var schemeBuilder = runtime.NewSchemeBuilder(func(s *runtime.Scheme) error {
 	s.AddKnownTypes(GroupVersion,
 		&MakeConnection{}, &MakeConnectionList{},
 		&MakeMCPServer{}, &MakeMCPServerList{},
+		&MakeScopePolicy{}, &MakeScopePolicyList{},
 	)
 	metav1.AddToGroupVersion(s, GroupVersion)
 	return nil

@@ -86,7 +86,8 @@ var _ = Describe("A connection with an API token", func() {
 		w.connect()
 		Expect(w.ready().conditions).To(Equal(map[string]string{
 			"ScopesAllowed": "True/Succeeded", "CredentialsAvailable": "True/Succeeded", "Authorized": "True/Succeeded",
-			"ScopesGranted": "True/Succeeded", "Synced": "True/Succeeded", "LeastPrivilege": "True/Succeeded", "Ready": "True/Succeeded",
+			"ScopesGranted": "True/Succeeded", "Synced": "True/Succeeded", "LeastPrivilege": "True/Succeeded", "WithinPolicy": "True/Succeeded",
+			"Ready": "True/Succeeded",
 		}))
 		Expect(w.events.all()).To(BeEmpty())
 	})

@@ -10,6 +10,7 @@ import (
 
 	"github.com/makeops/make-operator/api/v1alpha1"
 	"github.com/makeops/make-operator/internal/judge"
+	"github.com/makeops/make-operator/internal/scope"
 )
 
 // consumer is somebody who gets a token: a ServiceAccount of the spec, or a MakeMCPServer that refers to the connection.
@@ -35,13 +36,13 @@ func consumersOf(conn *v1alpha1.MakeConnection, servers []v1alpha1.MakeMCPServer
 			scopes = conn.Spec.Scopes
 		}
 		all = append(all, consumer{
-			key: "sa:" + c.ServiceAccountName, serviceAccount: c.ServiceAccountName,
+			key: scope.ServiceAccount(c.ServiceAccountName), serviceAccount: c.ServiceAccountName,
 			secretName: v1alpha1.ConsumerSecretName(conn.Name, c.ServiceAccountName), scopes: judge.Sorted(scopes),
 		})
 	}
 	for _, s := range servers {
 		c := consumer{
-			key: "mcp:" + s.Name, server: s.Name,
+			key: scope.MCPServer(s.Name), server: s.Name,
 			secretName: v1alpha1.ServerSecretName(conn.Name, s.Name), scopes: judge.Sorted(s.Spec.Scopes),
 		}
 		if slices.ContainsFunc(all, func(other consumer) bool { return other.secretName == c.secretName }) {

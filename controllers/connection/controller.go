@@ -23,6 +23,7 @@ import (
 	"github.com/makeops/make-operator/internal/grant"
 	"github.com/makeops/make-operator/internal/makeapi"
 	"github.com/makeops/make-operator/internal/optin"
+	"github.com/makeops/make-operator/internal/policy"
 	"github.com/makeops/make-operator/internal/rotation"
 	"github.com/makeops/make-operator/internal/step"
 )
@@ -31,6 +32,8 @@ import (
 // +kubebuilder:rbac:groups=makeops.dev,resources=makeconnections/status,verbs=patch
 // +kubebuilder:rbac:groups=makeops.dev,resources=makeconnections/finalizers,verbs=update
 // +kubebuilder:rbac:groups=makeops.dev,resources=makemcpservers,verbs=get;list;watch
+// +kubebuilder:rbac:groups=makeops.dev,resources=makescopepolicies,verbs=get;list;watch
+// +kubebuilder:rbac:groups="",resources=namespaces,verbs=get;list;watch
 // +kubebuilder:rbac:groups="",resources=secrets,verbs=get;list;watch;create;update;delete
 // +kubebuilder:rbac:groups=rbac.authorization.k8s.io,resources=roles;rolebindings,verbs=get;list;watch;create;update;delete
 // +kubebuilder:rbac:groups="",resources=namespaces,resourceNames=kube-system,verbs=get
@@ -49,7 +52,9 @@ type Reconciler struct {
 	Grants    *grant.Store
 	Refresher *rotation.Refresher
 	Make      *makeapi.Client
-	Clock     clock.Clock
+	// Policies tells what counts in a namespace; nil means the built-in policy everywhere.
+	Policies *policy.Reader
+	Clock    clock.Clock
 	// ConsentURL is where browsers reach the operator, without a slash at the end.
 	ConsentURL string
 	// Workers is how many connections are reconciled at once.
@@ -89,7 +94,7 @@ func (r *Reconciler) SetupWithManager(ctx context.Context, mgr ctrl.Manager) err
 	if err != nil {
 		return err
 	}
-	return ctrl.NewControllerManagedBy(mgr).
+	b := ctrl.NewControllerManagedBy(mgr).
 		For(&v1alpha1.MakeConnection{}, builder.WithPredicates(predicate.GenerationChangedPredicate{})).
 		Owns(&rbacv1.Role{}).
 		Owns(&rbacv1.RoleBinding{}).
@@ -97,8 +102,11 @@ func (r *Reconciler) SetupWithManager(ctx context.Context, mgr ctrl.Manager) err
 			builder.WithPredicates(predicate.Funcs{UpdateFunc: secretChanged})).
 		Watches(&v1alpha1.MakeMCPServer{}, handler.EnqueueRequestsFromMapFunc(connectionOfServer),
 			builder.WithPredicates(predicate.GenerationChangedPredicate{})).
-		WithOptions(controller.Options{MaxConcurrentReconciles: r.Workers}).
-		Complete(reconcile.AsReconciler(mgr.GetClient(), r))
+		WithOptions(controller.Options{MaxConcurrentReconciles: r.Workers})
+	if r.Policies != nil {
+		b = r.Policies.Watch(b, &v1alpha1.MakeConnectionList{})
+	}
+	return b.Complete(reconcile.AsReconciler(mgr.GetClient(), r))
 }
 
 // connectionsOfSecret maps a Secret to the connections that it concerns: the owner of a consumer's Secret, the subject of a grant,

@@ -113,9 +113,13 @@ func (p *pass) consentURL() string {
 }
 
 // checkGrantedScopes compares what the consent gave with what the consumers ask for.
-func (p *pass) checkGrantedScopes(context.Context) error {
+func (p *pass) checkGrantedScopes(ctx context.Context) error {
 	p.shared = true
 	o := p.rec.OAuth
+	if err := p.checkShared(ctx, o.Scopes); err != nil {
+		p.conn.Status.Authorization.URL = p.consentURL()
+		return err
+	}
 	if missing := scope.Missing(p.wantedScopes(), o.Scopes); len(missing) > 0 {
 		p.conn.Status.Authorization.URL = p.consentURL()
 		return step.Stallf(v1alpha1.ReasonScopeMissing, "the consent did not give %s: open status.authorization.url in a browser and consent again",

@@ -309,12 +309,13 @@ var _ = Describe("A connection by OAuth", func() {
 		consented()
 		w.reconciler.Grants.Keys = grant.Keyring{"key-0001": grant.NewKey()} // the consent pages share the store
 		w.stalled(v1alpha1.ReasonSealingKeyLost)
-		Expect(w.consent(makesim.UserID)).To(Equal(http.StatusBadGateway), "the key may come back")
+		Expect(w.consent(makesim.UserID)).To(Equal(http.StatusConflict), "the key may come back")
 		w.stalled(v1alpha1.ReasonSealingKeyLost)
 
 		By("deleting it, as the condition says")
 		id := grant.Identity{Namespace: w.namespace, Name: "crm", UID: w.crm().UID}
 		Expect(w.reconciler.Grants.Delete(w.ctx, id)).To(Succeed())
+		w.failing(v1alpha1.ReasonConsentRequired)
 		Expect(w.consent(makesim.UserID)).To(Equal(http.StatusOK))
 		w.ready()
 	})

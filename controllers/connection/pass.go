@@ -11,6 +11,7 @@ import (
 	"github.com/makeops/make-operator/internal/grant"
 	"github.com/makeops/make-operator/internal/makeapi"
 	"github.com/makeops/make-operator/internal/rotation"
+	"github.com/makeops/make-operator/internal/scope"
 	"github.com/makeops/make-operator/internal/step"
 )
 
@@ -22,13 +23,17 @@ type pass struct {
 	id   grant.Identity
 	now  time.Time
 
-	consumers  []consumer      // checkScopes
-	credential *corev1.Secret  // readCredentials: the Secret that the spec refers to
-	rec        *grant.Record   // readCredentials; replaced by every step that writes the grant
-	rival      *consumer       // checkScopes: one that is left out, because another has its Secret
-	rootFresh  bool            // acceptRoot: rec.Root is not stored yet
-	shared     bool            // ensureTokens: all consumers hold the same credential
-	held       map[string]bool // ensureTokens: consumers, by key, whose token must not be published
+	rules      scope.Rules       // checkScopes: what policy allows
+	warned     []scope.Violation // checkScopes: what policies that only warn have against the spec
+	again      time.Time         // every step that judges: when the first exception ends; zero means never
+	ending     map[string]bool   // checkScopes: consumers, by key, whose token must not be replaced
+	consumers  []consumer        // checkScopes
+	credential *corev1.Secret    // readCredentials: the Secret that the spec refers to
+	rec        *grant.Record     // readCredentials; replaced by every step that writes the grant
+	rival      *consumer         // checkScopes: one that is left out, because another has its Secret
+	rootFresh  bool              // acceptRoot: rec.Root is not stored yet
+	shared     bool              // ensureTokens: all consumers hold the same credential
+	held       map[string]bool   // ensureTokens: consumers, by key, whose token must not be published
 }
 
 func (r *Reconciler) newPass(conn *v1alpha1.MakeConnection) *pass {
@@ -38,6 +43,7 @@ func (r *Reconciler) newPass(conn *v1alpha1.MakeConnection) *pass {
 func (p *pass) steps() []step.Step {
 	steps := []step.Step{
 		{Condition: v1alpha1.ScopesAllowed, Do: p.checkScopes},
+		{Condition: v1alpha1.WithinPolicy, Do: p.checkWarnings, Advisory: true},
 		{Condition: v1alpha1.CredentialsAvailable, Do: p.readCredentials},
 	}
 	if p.conn.Spec.Auth.OAuth != nil {
@@ -63,19 +69,23 @@ func (p *pass) zone(c makeapi.Credential, priority makeapi.Priority) *makeapi.Zo
 	return p.Make.Zone(p.conn.Spec.Zone, c).For(p.conn.Spec.OrganizationID, priority)
 }
 
-// keepSchedule adds to the outcome of a pass when the next rotation is due. A problem does not stop the clock of what still works;
-// but what is overdue is part of the problem.
+// keepSchedule adds to the outcome of a pass when the next rotation is due, or policy has to be asked again. A problem does not stop
+// the clock of what still works; but what is overdue is part of the problem.
 func (p *pass) keepSchedule(result reconcile.Result, err error) (reconcile.Result, error) {
-	at := p.dueAt()
+	at, now := p.dueAt(), p.Clock.Now()
+	if (err != nil || result.RequeueAfter > 0) && !at.After(now) {
+		at = time.Time{}
+	}
+	if at.IsZero() || !p.again.IsZero() && p.again.Before(at) {
+		at = p.again
+	}
 	if at.IsZero() {
 		return result, err
 	}
-	wait := at.Sub(p.Clock.Now())
+	wait := max(at.Sub(now), time.Second)
 	switch {
 	case err == nil && result.RequeueAfter == 0:
-		return reconcile.Result{RequeueAfter: max(wait, time.Second)}, nil
-	case wait <= 0:
-		return result, err
+		return reconcile.Result{RequeueAfter: wait}, nil
 	case errors.Is(err, reconcile.TerminalError(nil)):
 		return reconcile.Result{RequeueAfter: wait}, nil
 	case err == nil:

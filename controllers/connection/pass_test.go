@@ -1,9 +1,9 @@
 package connection_test
 
 import (
+	"context"
 	"errors"
-	"net/http"
-	"net/http/httptest"
+	"net/url"
 	"time"
 
 	"github.com/fluxcd/cli-utils/pkg/kstatus/status"
@@ -18,6 +18,7 @@ import (
 
 	"github.com/makeops/make-operator/api/v1alpha1"
 	"github.com/makeops/make-operator/internal/makesim"
+	"github.com/makeops/make-operator/internal/testkit/person"
 )
 
 // outcome is what a pass left.
@@ -148,16 +149,13 @@ func (w *world) due(o outcome) {
 // consent does what a person does in the browser, as a user of Make, and returns the last page's status.
 func (w *world) consent(user int64) int {
 	GinkgoHelper()
-	pages := w.pages.Handler()
-	start := httptest.NewRecorder()
-	pages.ServeHTTP(start, httptest.NewRequestWithContext(w.ctx, http.MethodPost, "/connect/"+w.namespace+"/crm", http.NoBody))
-	Expect(start.Code).To(Equal(http.StatusSeeOther), start.Body.String())
-	back, err := w.sim.Approve(w.ctx, start.Header().Get("Location"), user)
+	browser, err := person.New(person.InProcess(w.pages.Handler()))
 	Expect(err).NotTo(HaveOccurred())
-	end := httptest.NewRecorder()
-	pages.ServeHTTP(end, httptest.NewRequestWithContext(w.ctx, http.MethodGet, back.RequestURI(), http.NoBody))
-	w.shown.add(start.Body.String() + start.Header().Get("Location") + end.Body.String())
-	return end.Code
+	page, err := browser.Consent(w.ctx, w.pages.PublicURL+"/connect/"+w.namespace+"/crm",
+		func(ctx context.Context, authorize string) (*url.URL, error) { return w.sim.Approve(ctx, authorize, user) })
+	Expect(err).NotTo(HaveOccurred())
+	w.shown.add(browser.Seen())
+	return page.Status
 }
 
 // alive tells whether a minted token is alive, by its fingerprint.

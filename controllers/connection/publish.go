@@ -62,9 +62,11 @@ func (p *pass) ensureConsumers(ctx context.Context) error {
 			Name: c.secretName, ServiceAccountName: c.serviceAccount, ServerName: c.server, Scopes: p.scopesOf(c),
 		})
 	}
-	p.conn.Status.Secrets = slices.SortedFunc(slices.Values(listed), func(a, b v1alpha1.ConsumerSecret) int { return strings.Compare(a.Name, b.Name) })
+	p.conn.Status.Secrets = slices.SortedFunc(slices.Values(listed), bySecretName)
 	return first
 }
+
+func bySecretName(a, b v1alpha1.ConsumerSecret) int { return strings.Compare(a.Name, b.Name) }
 
 // hold keeps the token that a consumer's present one replaced alive.
 func (p *pass) hold(c consumer) {

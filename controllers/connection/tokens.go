@@ -35,6 +35,11 @@ func (p *pass) ensureTokens(ctx context.Context) error {
 	if err != nil {
 		return p.classify(err)
 	}
+	if p.shared {
+		if err := p.checkShared(ctx, p.rec.Root.Scopes); err != nil {
+			return err
+		}
+	}
 	missing := scope.Missing(p.wantedScopes(), p.rec.Root.Scopes)
 	if !p.shared {
 		missing = append(missing, lacks...)
@@ -59,7 +64,24 @@ func (p *pass) planTokens(lacks []string) rotation.Plan {
 		demands = append(demands, rotation.Demand{Consumer: c.key, Scopes: c.scopes})
 	}
 	plan := rotation.Decide(&p.rec.Grant, demands, p.rotationPolicy(), p.now)
+	plan = p.endDue(plan)
 	plan.Mint = slices.DeleteFunc(plan.Mint, func(d rotation.Demand) bool { return len(scope.Missing(d.Scopes, p.rec.Root.Scopes)) > 0 })
+	return plan
+}
+
+// endDue drops consumers whose token must not be replaced, where it would be now.
+func (p *pass) endDue(plan rotation.Plan) rotation.Plan {
+	plan.Mint = slices.DeleteFunc(plan.Mint, func(d rotation.Demand) bool {
+		if !p.ending[d.Consumer] {
+			return false
+		}
+		if _, ok := p.rec.Tokens[d.Consumer]; ok {
+			plan.Drop = append(plan.Drop, d.Consumer)
+		}
+		p.consumers = slices.DeleteFunc(p.consumers, func(c consumer) bool { return c.key == d.Consumer })
+		return true
+	})
+	slices.Sort(plan.Drop)
 	return plan
 }
 

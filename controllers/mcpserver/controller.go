@@ -19,6 +19,7 @@ import (
 	"github.com/makeops/make-operator/api/v1alpha1"
 	"github.com/makeops/make-operator/internal/child"
 	"github.com/makeops/make-operator/internal/mcp/probe"
+	"github.com/makeops/make-operator/internal/policy"
 	"github.com/makeops/make-operator/internal/step"
 )
 
@@ -26,6 +27,8 @@ import (
 // +kubebuilder:rbac:groups=makeops.dev,resources=makemcpservers/status,verbs=patch
 // +kubebuilder:rbac:groups=makeops.dev,resources=makemcpservers/finalizers,verbs=update
 // +kubebuilder:rbac:groups=makeops.dev,resources=makeconnections,verbs=get;list;watch
+// +kubebuilder:rbac:groups=makeops.dev,resources=makescopepolicies,verbs=get;list;watch
+// +kubebuilder:rbac:groups="",resources=namespaces,verbs=get;list;watch
 // +kubebuilder:rbac:groups="",resources=serviceaccounts;services;configmaps,verbs=get;list;watch;create;update
 // +kubebuilder:rbac:groups=apps,resources=deployments,verbs=get;list;watch;create;update
 // +kubebuilder:rbac:groups=networking.k8s.io,resources=networkpolicies,verbs=get;list;watch;create;update
@@ -65,6 +68,8 @@ type Reconciler struct {
 	MakeCA []byte
 	// AllowedZones are zones beyond Make's own: hosts, with port where it is not 443.
 	AllowedZones []string
+	// Policies tells what counts in a namespace; nil means the built-in policy everywhere.
+	Policies *policy.Reader
 	// Workers is how many servers are reconciled at once.
 	Workers int
 }
@@ -80,12 +85,12 @@ func (r *Reconciler) Reconcile(ctx context.Context, server *v1alpha1.MakeMCPServ
 	if err == nil && result.RequeueAfter == 0 {
 		result.RequeueAfter = keysAge
 	}
-	return result, err
+	return p.judgeAgain(result, err)
 }
 
 // SetupWithManager registers the controller, and what it watches.
 func (r *Reconciler) SetupWithManager(mgr ctrl.Manager) error {
-	return ctrl.NewControllerManagedBy(mgr).
+	b := ctrl.NewControllerManagedBy(mgr).
 		For(&v1alpha1.MakeMCPServer{}, builder.WithPredicates(predicate.GenerationChangedPredicate{})).
 		Owns(&corev1.ServiceAccount{}).
 		Owns(&corev1.ConfigMap{}).
@@ -95,8 +100,11 @@ func (r *Reconciler) SetupWithManager(mgr ctrl.Manager) error {
 		Watches(&v1alpha1.MakeConnection{}, handler.EnqueueRequestsFromMapFunc(r.serversOfConnection)).
 		Watches(&corev1.Pod{}, handler.EnqueueRequestsFromMapFunc(serverOfPod)).
 		WatchesMetadata(&corev1.Secret{}, handler.EnqueueRequestsFromMapFunc(r.serverOfSecret)).
-		WithOptions(controller.Options{MaxConcurrentReconciles: r.Workers}).
-		Complete(reconcile.AsReconciler(mgr.GetClient(), r))
+		WithOptions(controller.Options{MaxConcurrentReconciles: r.Workers})
+	if r.Policies != nil {
+		b = r.Policies.Watch(b, &v1alpha1.MakeMCPServerList{})
+	}
+	return b.Complete(reconcile.AsReconciler(mgr.GetClient(), r))
 }
 
 // serversOfConnection maps a connection to the servers that refer to it.

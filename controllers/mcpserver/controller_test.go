@@ -37,7 +37,7 @@ var _ = Describe("A server", func() {
 		}))
 		Expect(o.conditions()).To(Equal(map[string]string{
 			"ScopesAllowed": "True/Succeeded", "ConnectionReady": "True/Succeeded", "Available": "False/PodsNotReady",
-			"Verified": "Unknown/Blocked", "Ready": "False/PodsNotReady", "Reconciling": "True/PodsNotReady",
+			"Verified": "Unknown/Blocked", "WithinPolicy": "True/Succeeded", "Ready": "False/PodsNotReady", "Reconciling": "True/PodsNotReady",
 		}))
 		Expect(o.health).To(Equal(status.InProgressStatus))
 		Expect(o.server.Status.URL).To(Equal("http://crm-tools." + w.namespace + ".svc/mcp"))
@@ -52,7 +52,7 @@ var _ = Describe("A server", func() {
 		o = w.pass(ctx)
 		Expect(o.conditions()).To(Equal(map[string]string{
 			"ScopesAllowed": "True/Succeeded", "ConnectionReady": "True/Succeeded", "Available": "True/Succeeded",
-			"Verified": "True/Succeeded", "Ready": "True/Succeeded",
+			"Verified": "True/Succeeded", "WithinPolicy": "True/Succeeded", "Ready": "True/Succeeded",
 		}))
 		Expect(o.health).To(Equal(status.CurrentStatus))
 		Expect(o.server.Status.ServerInfo).To(Equal(v1alpha1.ServerInfo{Name: "make-mcp", Version: "1"}))

@@ -25,13 +25,17 @@ type pass struct {
 
 	server *v1alpha1.MakeMCPServer
 
+	wanted   *v1alpha1.MakeMCPServer  // checkScopes: the server as it is to run; narrower than its spec where policy refuses that
 	conn     *v1alpha1.MakeConnection // checkScopes; nil where it does not exist
+	warned   []scope.Violation        // checkScopes: what policies that only warn have against the spec
+	again    time.Time                // checkScopes: when the first exception ends; zero means never
 	template *corev1.PodTemplateSpec  // ensureWorkload: what the newest pods are made from
 }
 
 func (p *pass) steps() []step.Step {
 	return []step.Step{
 		{Condition: v1alpha1.ScopesAllowed, Do: p.checkScopes},
+		{Condition: v1alpha1.WithinPolicy, Do: p.checkWarnings, Advisory: true},
 		{Condition: v1alpha1.ConnectionReady, Do: p.awaitSecret},
 		{Condition: v1alpha1.Available, Do: p.ensureWorkload},
 		{Condition: v1alpha1.Verified, Do: p.verify},
@@ -49,8 +53,15 @@ func (p *pass) checkScopes(ctx context.Context) error {
 	case !apierrors.IsNotFound(err):
 		return fmt.Errorf("read MakeConnection %s: %w", key.Name, err)
 	}
-	if verdict := judge.Server(p.server, p.conn); !verdict.Allowed() {
-		return step.Stallf(v1alpha1.ReasonScopeRefused, "%s", verdict.Message())
+	rules, err := p.readRules(ctx)
+	if err != nil {
+		return err
+	}
+	p.wanted = p.server
+	verdict := judge.Server(p.server, p.conn, rules)
+	p.warned, p.again = verdict.Warned, verdict.Until
+	if !verdict.Allowed() {
+		return p.goOnNarrower(step.Stallf(judge.Reason(verdict), "%s", verdict.Message()))
 	}
 	if p.conn != nil && judge.RolloutRefused(p.server, p.conn) {
 		return step.Stallf(v1alpha1.ReasonRolloutRefused, "spec.rollout: %s", judge.RolloutAdvice)
@@ -65,7 +76,7 @@ func (p *pass) awaitSecret(context.Context) error {
 	if p.conn == nil {
 		return step.Stallf(v1alpha1.ReasonConnectionNotFound, "MakeConnection %s does not exist: create it, or correct spec.connectionRef", ref)
 	}
-	if holdsToken(p.conn, p.server) {
+	if holdsToken(p.conn, p.wanted) {
 		return nil
 	}
 	if stalled := meta.FindStatusCondition(p.conn.Status.Conditions, v1alpha1.Stalled); stalled != nil {

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"flag"
 	"fmt"
+	"net/netip"
 	"net/url"
 	"os"
 	"strings"
@@ -94,7 +95,16 @@ func (c *Config) Validate() error {
 	if !isBaseURL(c.ConsentURL) {
 		errs = append(errs, errors.New("--consent-url must be an http or https URL without user, query, anchor, or slash at the end"))
 	}
+	if u, err := url.Parse(c.ConsentURL); err == nil && u.Scheme == "http" && !isLoopback(u.Hostname()) {
+		errs = append(errs, errors.New("--consent-url must be https, or name localhost or 127.0.0.1: a code must not cross a network in the clear"))
+	}
 	return errors.Join(errs...)
+}
+
+// isLoopback reports whether a host is this machine for whoever opens it.
+func isLoopback(host string) bool {
+	ip, err := netip.ParseAddr(host)
+	return host == "localhost" || err == nil && ip.IsLoopback()
 }
 
 // isBaseURL reports whether a path can be put behind s.

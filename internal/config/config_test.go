@@ -80,6 +80,7 @@ func TestValidate(t *testing.T) {
 		"consent URL a host":          {func(c *config.Config) { c.ConsentURL = "make.example.com" }, "--consent-url"},
 		"consent URL another one":     {func(c *config.Config) { c.ConsentURL = "ftp://make.example.com" }, "--consent-url"},
 		"consent URL broken":          {func(c *config.Config) { c.ConsentURL = "https://make example" }, "--consent-url"},
+		"consent URL in the clear":    {func(c *config.Config) { c.ConsentURL = "http://make.example.com" }, "--consent-url"},
 		"consent URL with a query":    {func(c *config.Config) { c.ConsentURL += "?a=b" }, "--consent-url"},
 		"consent URL with an anchor":  {func(c *config.Config) { c.ConsentURL += "#a" }, "--consent-url"},
 		"consent URL with a password": {func(c *config.Config) { c.ConsentURL = "https://u:p@make.example.com" }, "--consent-url"},

@@ -24,14 +24,15 @@ func TestConsent(t *testing.T) {
 	r := newRig(t)
 	authorize := r.begin("crm")
 	r.clock.SetTime(start.Add(time.Minute))
-	if status := r.callback(r.approve(authorize, makesim.UserID)); status != http.StatusOK {
-		t.Fatalf("status %d", status)
+	page := r.open(r.approve(authorize, makesim.UserID))
+	if page.Status != http.StatusOK || !strings.Contains(page.Body, "Ada Example") || page.URL.RawQuery != "" {
+		t.Fatalf("status %d, query %q:\n%s", page.Status, page.URL.RawQuery, page.Body)
 	}
 	got := r.granted()
 	want := &grant.OAuth{
 		Generation: 1, AccessToken: got.AccessToken, RefreshToken: got.RefreshToken, Issued: start.Add(time.Minute),
 		Expiry: start.Add(6 * time.Minute), Scopes: []string{"scenarios:read", "scenarios:run"}, ClientID: makesim.OAuthClientID,
-		AccountID: makesim.UserID, AccountName: "Ada Example",
+		AccountID: makesim.UserID, AccountName: "Ada Example", OrganizationID: makesim.OrganizationID,
 	}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
@@ -40,7 +41,7 @@ func TestConsent(t *testing.T) {
 		t.Errorf("access token %s, refresh token %s", r.sim.TokenState(got.AccessToken), r.sim.TokenState(got.RefreshToken))
 	}
 	for _, secret := range []string{got.AccessToken, got.RefreshToken, makesim.OAuthClientSecret} {
-		if strings.Contains(r.seen.String(), secret) {
+		if strings.Contains(r.browser.Seen(), secret) {
 			t.Error("the browser got to see a secret")
 		}
 	}
@@ -58,8 +59,8 @@ func TestConsentAgain(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			r := newRig(t)
-			if status := r.callback(r.approve(r.begin("crm"), makesim.UserID)); status != http.StatusOK {
-				t.Fatalf("first consent: status %d", status)
+			if page := r.consent(makesim.UserID); page.Status != http.StatusOK {
+				t.Fatalf("first consent: status %d", page.Status)
 			}
 			first := r.granted()
 			rec, err := r.store.Read(t.Context(), crm)
@@ -70,8 +71,8 @@ func TestConsentAgain(t *testing.T) {
 			if err := r.store.Write(t.Context(), crm, rec); err != nil {
 				t.Fatal(err)
 			}
-			if status := r.callback(r.approve(r.begin("crm"), makesim.UserID)); status != http.StatusOK {
-				t.Fatalf("second consent: status %d", status)
+			if page := r.consent(makesim.UserID); page.Status != http.StatusOK {
+				t.Fatalf("second consent: status %d", page.Status)
 			}
 			got := r.granted()
 			if got.Generation != 2 || got.RefreshToken == first.RefreshToken || got.Dead != "" || got.Intent != nil || got.Unparsed != nil {
@@ -84,18 +85,36 @@ func TestConsentAgain(t *testing.T) {
 	}
 }
 
+// Where another account takes over, the former one's grant does not live on.
+func TestAnotherAccountTakesOver(t *testing.T) {
+	r := newRig(t)
+	r.consent(makesim.UserID)
+	first := r.granted()
+	const mona = 1003 // of the same organization
+	if page := r.consent(mona); page.Status != http.StatusOK {
+		t.Fatalf("status %d", page.Status)
+	}
+	if got := r.granted(); got.AccountID != mona || r.sim.TokenAlive(first.RefreshToken) || !r.sim.TokenAlive(got.RefreshToken) {
+		t.Errorf("account %d, former refresh token %s", got.AccountID, r.sim.TokenState(first.RefreshToken))
+	}
+}
+
 // A state that is not the one of an open session gives nothing, and Make is not asked.
 func TestStatesThatAreNotOpen(t *testing.T) {
 	for name, spoil := range map[string]func(r *rig, callback url.Values){
-		"used already":  func(r *rig, q url.Values) { r.callback("/oauth/callback?" + q.Encode()) },
-		"too late":      func(r *rig, _ url.Values) { r.clock.SetTime(start.Add(10*time.Minute + time.Nanosecond)) },
-		"begun again":   func(r *rig, _ url.Values) { r.begin("crm") },
-		"none":          func(_ *rig, q url.Values) { q.Del("state") },
-		"garbage":       func(_ *rig, q url.Values) { q.Set("state", "x") },
-		"of nobody":     func(_ *rig, q url.Values) { q.Set("state", "x.y") },
-		"a path":        func(_ *rig, q url.Values) { q.Set("state", "a/log?x=%2e.y") },
-		"another nonce": func(_ *rig, q url.Values) { q.Set("state", uid+".AAAA") },
-		"no nonce":      func(_ *rig, q url.Values) { q.Set("state", uid+".") },
+		"too late": func(r *rig, _ url.Values) { r.clock.SetTime(start.Add(10*time.Minute + time.Nanosecond)) },
+		"begun again and again": func(r *rig, _ url.Values) {
+			for range 8 {
+				r.begin("crm")
+			}
+		},
+		"the sealing key was lost": func(r *rig, _ url.Values) { r.store.Keys = grant.Keyring{"key-0001": grant.NewKey()} },
+		"none":                     func(_ *rig, q url.Values) { q.Del("state") },
+		"garbage":                  func(_ *rig, q url.Values) { q.Set("state", "x") },
+		"of nobody":                func(_ *rig, q url.Values) { q.Set("state", "x.y") },
+		"a path":                   func(_ *rig, q url.Values) { q.Set("state", "a/log?x=%2e.y") },
+		"another nonce":            func(_ *rig, q url.Values) { q.Set("state", uid+".AAAA") },
+		"no nonce":                 func(_ *rig, q url.Values) { q.Set("state", uid+".") },
 		"of another connection": func(r *rig, q url.Values) {
 			_, nonce, _ := strings.Cut(q.Get("state"), ".")
 			r.begin("erp")
@@ -110,44 +129,150 @@ func TestStatesThatAreNotOpen(t *testing.T) {
 			}
 			query := back.Query()
 			spoil(r, query)
-			before, exchanges := r.granted(), tokenRequests(r)
-			if status := r.callback("/oauth/callback?" + query.Encode()); status != http.StatusGone {
-				t.Errorf("status %d, want %d", status, http.StatusGone)
+			page := r.open(publicURL + "/oauth/callback?" + query.Encode())
+			if page.Status != http.StatusGone || !strings.Contains(page.Body, "not open any more") {
+				t.Errorf("status %d:\n%s", page.Status, page.Body)
 			}
-			if diff := cmp.Diff(before, r.granted()); diff != "" {
-				t.Errorf("the grant changed (-before +after):\n%s", diff)
-			}
-			if n := tokenRequests(r) - exchanges; n != 0 {
+			if n := r.exchanges(); n != 0 {
 				t.Errorf("Make was asked %d times", n)
+			}
+			if name != "the sealing key was lost" && r.granted() != nil {
+				t.Error("a grant is stored")
 			}
 		})
 	}
 }
 
-func tokenRequests(r *rig) (n int) {
-	for _, e := range r.sim.Ledger() {
-		if e.Request != nil && e.Request.Path == "/oauth/v2/token" {
-			n++
+// The same answer sent twice changes nothing the second time, and says again what happened.
+func TestReplay(t *testing.T) {
+	r := newRig(t)
+	callback := r.approve(r.begin("crm"), makesim.UserID)
+	first := r.open(callback)
+	before := r.granted()
+	second := r.open(callback)
+	if second.Status != http.StatusOK || second.Body != first.Body {
+		t.Errorf("status %d:\n%s", second.Status, second.Body)
+	}
+	if diff := cmp.Diff(before, r.granted()); diff != "" || r.exchanges() != 1 {
+		t.Errorf("%d exchanges, the grant changed (-before +after):\n%s", r.exchanges(), diff)
+	}
+	if again := r.open(second.URL.String()); again.Body != first.Body {
+		t.Errorf("reloaded:\n%s", again.Body)
+	}
+	if stranger, err := r.newBrowser().Open(t.Context(), second.URL.String()); err != nil || stranger.Status != http.StatusGone {
+		t.Errorf("another browser sees the result: status %d (%v)", stranger.Status, err)
+	}
+}
+
+// Who clicks twice begins twice; either attempt can be finished.
+func TestDoubleSubmit(t *testing.T) {
+	r := newRig(t)
+	page := r.open(startOf("crm"))
+	var targets []string
+	for range 2 {
+		left, err := r.browser.Send(t.Context(), startOf("crm"), page.Form(), "Sec-Fetch-Site", "same-origin")
+		if err != nil {
+			t.Fatal(err)
+		}
+		targets = append(targets, left.Next())
+	}
+	for _, target := range targets {
+		if page := r.open(r.approve(target, makesim.UserID)); page.Status != http.StatusOK {
+			t.Errorf("status %d", page.Status)
 		}
 	}
-	return n
+}
+
+// A link to Make that somebody was handed does not give their access away: only the browser that began can finish.
+func TestAnotherBrowser(t *testing.T) {
+	r := newRig(t)
+	authorize := r.begin("crm") // the attacker's browser
+	callback := r.approve(authorize, makesim.UserID)
+	victim := r.newBrowser()
+	for _, prepare := range []func(){
+		func() {},
+		func() {
+			if _, err := victim.Open(t.Context(), startOf("crm")); err != nil { // has a cookie, another one
+				t.Fatal(err)
+			}
+		},
+	} {
+		prepare()
+		page, err := victim.Open(t.Context(), callback)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if page.Status != http.StatusForbidden || !strings.Contains(page.Body, "begun in another browser") || r.exchanges() != 0 {
+			t.Errorf("status %d, %d exchanges", page.Status, r.exchanges())
+		}
+	}
+	if page := r.open(callback); page.Status != http.StatusOK {
+		t.Errorf("the browser that began cannot finish any more: status %d", page.Status)
+	}
 }
 
 // Somebody who guesses at states does not end a session that is open.
 func TestWrongStateLeavesTheSessionOpen(t *testing.T) {
 	r := newRig(t)
 	callback := r.approve(r.begin("crm"), makesim.UserID)
-	r.callback("/oauth/callback?code=c&state=" + uid + ".AAAA")
-	if status := r.callback(callback); status != http.StatusOK {
-		t.Errorf("status %d", status)
+	r.open(publicURL + "/oauth/callback?code=c&state=" + uid + ".AAAA")
+	if page := r.open(callback); page.Status != http.StatusOK {
+		t.Errorf("status %d", page.Status)
 	}
 }
 
-// An account of another organization gets nothing stored, and what it granted is revoked.
+// An answer that names its sender must name the one that was asked (RFC 9207), and one that does not fit the question is none.
+func TestMisdirectedAnswer(t *testing.T) {
+	for name, test := range map[string]struct {
+		spoil  func(r *rig, q url.Values)
+		status int
+	}{
+		"the right sender":       {func(r *rig, q url.Values) { q.Set("iss", r.sim.URL) }, http.StatusOK},
+		"another sender":         {func(_ *rig, q url.Values) { q.Set("iss", "https://www.make.com.example") }, http.StatusBadRequest},
+		"a slash more":           {func(r *rig, q url.Values) { q.Set("iss", r.sim.URL+"/") }, http.StatusBadRequest},
+		"an empty sender":        {func(_ *rig, q url.Values) { q.Set("iss", "") }, http.StatusBadRequest},
+		"two senders":            {func(r *rig, q url.Values) { q["iss"] = []string{r.sim.URL, "https://x.example"} }, http.StatusBadRequest},
+		"two codes":              {func(_ *rig, q url.Values) { q.Add("code", "x") }, http.StatusBadRequest},
+		"neither code nor error": {func(_ *rig, q url.Values) { q.Del("code") }, http.StatusBadRequest},
+		"code and error":         {func(_ *rig, q url.Values) { q.Set("error", "access_denied") }, http.StatusBadRequest},
+		"another's refusal": {func(_ *rig, q url.Values) {
+			q.Del("code")
+			q.Set("error", "access_denied")
+			q.Set("iss", "https://x.example")
+		}, http.StatusBadRequest},
+	} {
+		t.Run(name, func(t *testing.T) {
+			r := newRig(t)
+			callback := r.approve(r.begin("crm"), makesim.UserID)
+			back, err := url.Parse(callback)
+			if err != nil {
+				t.Fatal(err)
+			}
+			query := back.Query()
+			test.spoil(r, query)
+			if page := r.open(publicURL + "/oauth/callback?" + query.Encode()); page.Status != test.status {
+				t.Errorf("status %d, want %d", page.Status, test.status)
+			}
+			if test.status == http.StatusOK {
+				return
+			}
+			if r.exchanges() != 0 {
+				t.Error("Make was asked")
+			}
+			if page := r.open(callback); page.Status != http.StatusOK {
+				t.Errorf("it ended the session: status %d", page.Status)
+			}
+		})
+	}
+}
+
+// An account of another organization gets nothing stored, what it granted is revoked, and the page says why.
 func TestStranger(t *testing.T) {
 	r := newRig(t)
-	if status := r.callback(r.approve(r.begin("crm"), makesim.OtherUserID)); status != http.StatusForbidden {
-		t.Errorf("status %d", status)
+	page := r.consent(makesim.OtherUserID)
+	if page.Status != http.StatusForbidden || !strings.Contains(page.Body, "You signed in to Make as Otto Other") ||
+		!strings.Contains(page.Body, "organization 42") || strings.Contains(page.Body, "did not confirm") {
+		t.Errorf("status %d:\n%s", page.Status, page.Body)
 	}
 	if r.granted() != nil {
 		t.Error("a grant is stored")
@@ -157,25 +282,97 @@ func TestStranger(t *testing.T) {
 	}
 }
 
-func TestDenied(t *testing.T) {
+// Where Make does not confirm the revocation, the page says so, and the sweep goes on trying.
+func TestStrangerWhoCannotBeRevoked(t *testing.T) {
 	r := newRig(t)
-	answer := state(t, r.begin("crm"))
-	if status := r.callback("/oauth/callback?error=access_denied&state=" + url.QueryEscape(answer)); status != http.StatusOK {
-		t.Errorf("status %d", status)
+	callback := r.approve(r.begin("crm"), makesim.OtherUserID)
+	r.fault("/oauth/v2/revoke")
+	page := r.open(callback)
+	if page.Status != http.StatusForbidden || !strings.Contains(page.Body, "did not confirm") || len(r.alive()) == 0 {
+		t.Errorf("status %d, %d tokens are alive:\n%s", page.Status, len(r.alive()), page.Body)
 	}
-	if r.granted() != nil || tokenRequests(r) != 0 {
-		t.Errorf("stored: %t, Make was asked %d times", r.granted() != nil, tokenRequests(r))
+	r.fault("")
+	r.sweep()
+	if page = r.open(page.URL.String()); len(r.alive()) != 0 || strings.Contains(page.Body, "did not confirm") {
+		t.Errorf("%d tokens are alive after the sweep:\n%s", len(r.alive()), page.Body)
+	}
+}
+
+// What Make answers in the place of a code.
+func TestRefusals(t *testing.T) {
+	for code, test := range map[string]struct {
+		status int
+		says   string
+	}{
+		"access_denied":           {http.StatusOK, "You did not allow it"},
+		"invalid_scope":           {http.StatusBadGateway, "spec.scopes"},
+		"temporarily_unavailable": {http.StatusBadGateway, "in a few minutes"},
+		"unauthorized_client":     {http.StatusBadGateway, "Secret make-app"},
+		"<script>alert(1)":        {http.StatusBadGateway, "<code>unknown</code>"},
+	} {
+		t.Run(code, func(t *testing.T) {
+			r := newRig(t)
+			answer := state(t, r.begin("crm"))
+			page := r.open(publicURL + "/oauth/callback?" + url.Values{
+				"error": {code}, "error_description": {"do not show this"}, "state": {answer},
+			}.Encode())
+			if page.Status != test.status || !strings.Contains(page.Body, test.says) || !strings.Contains(page.Body, "Start again") {
+				t.Errorf("status %d, want %d and %q:\n%s", page.Status, test.status, test.says, page.Body)
+			}
+			if strings.Contains(page.Body, "alert") || strings.Contains(page.Body, "do not show this") {
+				t.Errorf("the page repeats what came in:\n%s", page.Body)
+			}
+			if r.granted() != nil || r.exchanges() != 0 {
+				t.Errorf("stored: %t, Make was asked %d times", r.granted() != nil, r.exchanges())
+			}
+		})
+	}
+}
+
+// A code that Make does not take, and a client that it does not know.
+func TestExchangeFails(t *testing.T) {
+	for name, test := range map[string]struct {
+		spoil  func(r *rig)
+		status int
+		says   string
+	}{
+		"the code is too old": {func(r *rig) { r.clock.SetTime(start.Add(6 * time.Minute)) }, http.StatusGone, "good for five minutes"},
+		"wrong client secret": {func(r *rig) {
+			r.changeClient(func(secret *corev1.Secret) { secret.Data["client-secret"] = []byte("wrong") })
+		}, http.StatusBadGateway, "client-secret"},
+		"Make is down": {func(r *rig) { r.fault("/oauth/v2/token") }, http.StatusBadGateway, "in a minute"},
+		"Make does not say whose tokens they are": {func(r *rig) { r.fault("/api/v2/users/me") }, http.StatusBadGateway, "in a minute"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			r := newRig(t)
+			callback := r.approve(r.begin("crm"), makesim.UserID)
+			test.spoil(r)
+			page := r.open(callback)
+			if page.Status != test.status || !strings.Contains(page.Body, test.says) {
+				t.Errorf("status %d, want %d and %q:\n%s", page.Status, test.status, test.says, page.Body)
+			}
+			if r.granted() != nil || len(r.alive()) != 0 {
+				t.Errorf("stored: %t, %d tokens are alive", r.granted() != nil, len(r.alive()))
+			}
+		})
+	}
+}
+
+// A person may allow less than was asked for. It is stored, and the page says what is missing.
+func TestLessThanAsked(t *testing.T) {
+	r := newRig(t)
+	r.knobs(func(k *makesim.Knobs) { k.GrantedScopes = []string{"scenarios:read"} })
+	page := r.consent(makesim.UserID)
+	if page.Status != http.StatusOK || !strings.Contains(page.Body, "<code>scenarios:run</code>") || r.granted() == nil {
+		t.Errorf("status %d, stored %t:\n%s", page.Status, r.granted() != nil, page.Body)
 	}
 }
 
 // A connection that is another one by now does not get what was granted to the earlier.
 func TestConnectionChangedMeanwhile(t *testing.T) {
 	for name, change := range map[string]func(t *testing.T, r *rig, conn *v1alpha1.MakeConnection){
-		"edited": func(t *testing.T, r *rig, conn *v1alpha1.MakeConnection) {
-			conn.Generation++
-			if err := r.client.Update(t.Context(), conn); err != nil {
-				t.Fatal(err)
-			}
+		"edited": func(_ *testing.T, r *rig, _ *v1alpha1.MakeConnection) {
+			r.change(func(conn *v1alpha1.MakeConnection) { conn.Generation++ })
 		},
 		"deleted": func(t *testing.T, r *rig, conn *v1alpha1.MakeConnection) {
 			if err := r.client.Delete(t.Context(), conn); err != nil {
@@ -199,10 +396,10 @@ func TestConnectionChangedMeanwhile(t *testing.T) {
 				t.Fatal(err)
 			}
 			change(t, r, conn)
-			if status := r.callback(callback); status != http.StatusConflict {
-				t.Errorf("status %d", status)
+			if page := r.open(callback); page.Status != http.StatusConflict || !strings.Contains(page.Body, "The connection changed") {
+				t.Errorf("status %d:\n%s", page.Status, page.Body)
 			}
-			if r.granted() != nil || len(r.alive()) != 0 {
+			if r.granted() != nil || len(r.alive()) != 0 || r.exchanges() != 0 {
 				t.Errorf("stored: %t, %d tokens are alive", r.granted() != nil, len(r.alive()))
 			}
 		})
@@ -231,80 +428,14 @@ func TestStoreFails(t *testing.T) {
 				test.errs = test.errs[1:]
 				return err
 			}
-			if status := r.callback(callback); status != test.status {
-				t.Errorf("status %d, want %d", status, test.status)
+			if page := r.open(callback); page.Status != test.status {
+				t.Errorf("status %d, want %d", page.Status, test.status)
 			}
 			stored := r.granted() != nil
 			if want := test.status == http.StatusOK; stored != want || (len(r.alive()) > 0) != want {
 				t.Errorf("stored: %t, %d tokens are alive", stored, len(r.alive()))
 			}
 		})
-	}
-}
-
-// The start page says what will be granted, and looking at it changes nothing.
-func TestStartPage(t *testing.T) {
-	r := newRig(t)
-	answer := r.send(http.MethodGet, "/connect/sales/crm")
-	if answer.StatusCode != http.StatusOK {
-		t.Fatalf("status %d", answer.StatusCode)
-	}
-	for _, want := range []string{"scenarios:read", "scenarios:run", r.sim.Zone, "crm", "42"} {
-		if !strings.Contains(r.seen.String(), want) {
-			t.Errorf("the page does not show %q", want)
-		}
-	}
-	var secrets corev1.SecretList
-	if err := r.client.List(t.Context(), &secrets, client.InNamespace(operator)); err != nil || len(secrets.Items) != 0 {
-		t.Errorf("looking at the page made %d Secrets (%v)", len(secrets.Items), err)
-	}
-	for name, target := range map[string]string{"no such connection": "/connect/sales/none", "a connection without OAuth": "/connect/sales/static"} {
-		for _, method := range []string{http.MethodGet, http.MethodPost} {
-			if got := r.send(method, target).StatusCode; got != http.StatusNotFound {
-				t.Errorf("%s, %s: status %d", name, method, got)
-			}
-		}
-	}
-}
-
-// Every page keeps to itself: no frame, no script, no referrer, no copy in a cache.
-func TestHeaders(t *testing.T) {
-	r := newRig(t)
-	for _, target := range []string{"/connect/sales/crm", "/connect/sales/none", "/oauth/callback", "/style.css", "/nowhere"} {
-		h := r.send(http.MethodGet, target).Header
-		policy := h.Get("Content-Security-Policy")
-		if !strings.Contains(policy, "default-src 'none'") || !strings.Contains(policy, "frame-ancestors 'none'") || strings.Contains(policy, "unsafe") {
-			t.Errorf("%s: policy %q", target, policy)
-		}
-		if h.Get("Referrer-Policy") != "no-referrer" || h.Get("Cache-Control") != "no-store" || h.Get("X-Content-Type-Options") != "nosniff" {
-			t.Errorf("%s: headers %v", target, h)
-		}
-	}
-}
-
-// A form of another site starts nothing.
-func TestCrossSiteFormIsRefused(t *testing.T) {
-	r := newRig(t)
-	for _, site := range []string{"cross-site", "same-site", "none"} {
-		if got := r.send(http.MethodPost, "/connect/sales/crm", "Sec-Fetch-Site", site).StatusCode; got != http.StatusForbidden {
-			t.Errorf("%s: status %d", site, got)
-		}
-	}
-}
-
-// The client's Secret must have opted in, as every Secret that the operator reads.
-func TestClientSecretThatDidNotOptIn(t *testing.T) {
-	r := newRig(t)
-	secret := &corev1.Secret{}
-	if err := r.client.Get(t.Context(), client.ObjectKey{Namespace: "sales", Name: "make-app"}, secret); err != nil {
-		t.Fatal(err)
-	}
-	secret.Labels = nil
-	if err := r.client.Update(t.Context(), secret); err != nil {
-		t.Fatal(err)
-	}
-	if got := r.send(http.MethodPost, "/connect/sales/crm").StatusCode; got != http.StatusConflict {
-		t.Errorf("status %d", got)
 	}
 }
 
@@ -329,8 +460,8 @@ func TestSessionIsSealed(t *testing.T) {
 	if err := r.client.Create(t.Context(), moved); err != nil {
 		t.Fatal(err)
 	}
-	if status := r.callback(strings.ReplaceAll(callback, uid, otherUID)); status != http.StatusGone {
-		t.Errorf("status %d", status)
+	if page := r.open(strings.ReplaceAll(callback, uid, otherUID)); page.Status != http.StatusGone {
+		t.Errorf("status %d", page.Status)
 	}
 }
 
@@ -342,8 +473,8 @@ func TestGrantThatDoesNotOpenIsKept(t *testing.T) {
 	if err := elsewhere.Write(t.Context(), identity("crm", uid), good); err != nil {
 		t.Fatal(err)
 	}
-	if status := r.callback(r.approve(r.begin("crm"), makesim.UserID)); status != http.StatusBadGateway {
-		t.Errorf("status %d", status)
+	if page := r.consent(makesim.UserID); page.Status != http.StatusBadGateway {
+		t.Errorf("status %d", page.Status)
 	}
 	kept, err := elsewhere.Read(t.Context(), identity("crm", uid))
 	if err != nil || kept.OAuth == nil || kept.OAuth.RefreshToken != "good" {

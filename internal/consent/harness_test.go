@@ -4,9 +4,7 @@ import (
 	"context"
 	"fmt"
 	"net/http"
-	"net/http/httptest"
 	"net/url"
-	"strings"
 	"testing"
 	"time"
 
@@ -26,6 +24,7 @@ import (
 	"github.com/makeops/make-operator/internal/makeapi"
 	"github.com/makeops/make-operator/internal/makesim"
 	"github.com/makeops/make-operator/internal/optin"
+	"github.com/makeops/make-operator/internal/testkit/person"
 )
 
 const (
@@ -44,11 +43,14 @@ type rig struct {
 	sim    *makesim.TLSServer
 	client client.WithWatch
 	store  *grant.Store
-	http   http.Handler
-	// refuse, unless nil, is what the API server answers to a write of a grant or session.
+	api    *makeapi.Client
+	server *consent.Server
+	// http is the operator's, whichever runs: see restart.
+	http    http.Handler
+	handler http.Handler
+	browser *person.Browser
+	// refuse is what the API server answers to a write; nil lets it pass.
 	refuse func(o client.Object) error
-	// seen is all that a browser got to see: addresses, headers and pages.
-	seen strings.Builder
 }
 
 func newRig(t *testing.T) *rig {
@@ -59,7 +61,7 @@ func newRig(t *testing.T) *rig {
 		t.Fatal(err)
 	}
 	t.Cleanup(r.sim.Close)
-	api, err := makeapi.New(makeapi.Config{ExtraZones: []string{r.sim.Zone}, RootCAs: r.sim.CAPool(), Clock: r.clock})
+	r.api, err = makeapi.New(makeapi.Config{ExtraZones: []string{r.sim.Zone}, RootCAs: r.sim.CAPool(), Clock: r.clock})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -82,6 +84,12 @@ func newRig(t *testing.T) *rig {
 			}
 			return c.Create(ctx, o, opts...)
 		},
+		Delete: func(ctx context.Context, c client.WithWatch, o client.Object, opts ...client.DeleteOption) error {
+			if err := r.refuse(o); err != nil {
+				return err
+			}
+			return c.Delete(ctx, o, opts...)
+		},
 		Update: func(ctx context.Context, c client.WithWatch, o client.Object, opts ...client.UpdateOption) error {
 			if err := r.refuse(o); err != nil {
 				return err
@@ -99,9 +107,9 @@ func newRig(t *testing.T) *rig {
 			},
 		}).Build()
 	r.store = &grant.Store{Client: r.client, Namespace: operator, Cluster: "c", Keys: grant.Keyring{"key-0001": grant.NewKey()}}
-	r.http = (&consent.Server{
-		Client: r.client, Secrets: optin.Reader{Live: r.client}, Grants: r.store, Make: api, Clock: r.clock, PublicURL: publicURL,
-	}).Handler()
+	r.http = http.HandlerFunc(func(w http.ResponseWriter, q *http.Request) { r.handler.ServeHTTP(w, q) })
+	r.restart()
+	r.browser = r.newBrowser()
 	return r
 }
 
@@ -110,7 +118,12 @@ func (r *rig) connection(name, uid string) *v1alpha1.MakeConnection {
 		ObjectMeta: metav1.ObjectMeta{Namespace: "sales", Name: name, UID: types.UID(uid), Generation: 1},
 		Spec: v1alpha1.MakeConnectionSpec{
 			Zone: r.sim.Zone, OrganizationID: makesim.OrganizationID, Scopes: []v1alpha1.Scope{"scenarios:read", "scenarios:run"},
-			Auth: v1alpha1.Auth{OAuth: &v1alpha1.OAuthAuth{ClientRef: v1alpha1.LocalRef{Name: "make-app"}}},
+			Auth:      v1alpha1.Auth{OAuth: &v1alpha1.OAuthAuth{ClientRef: v1alpha1.LocalRef{Name: "make-app"}}},
+			Consumers: []v1alpha1.Consumer{{ServiceAccountName: "reporting"}},
+		},
+		Status: v1alpha1.MakeConnectionStatus{
+			BaseStatus:    v1alpha1.BaseStatus{ObservedGeneration: 1},
+			Authorization: v1alpha1.Authorization{URL: startOf(name)},
 		},
 	}
 }
@@ -121,31 +134,27 @@ func identity(name, uid string) grant.Identity {
 
 var crm = identity("crm", uid)
 
-// send makes one request of a browser. Headers come in pairs.
-func (r *rig) send(method, target string, headers ...string) *http.Response {
+// open opens an address.
+func (r *rig) open(address string) person.Page {
 	r.t.Helper()
-	request := httptest.NewRequestWithContext(r.t.Context(), method, target, nil)
-	for i := 0; i < len(headers); i += 2 {
-		request.Header.Set(headers[i], headers[i+1])
+	page, err := r.browser.Open(r.t.Context(), address)
+	if err != nil {
+		r.t.Fatal(err)
 	}
-	recorder := httptest.NewRecorder()
-	r.http.ServeHTTP(recorder, request)
-	r.seen.WriteString(target + "\n")
-	for name, values := range recorder.Header() {
-		r.seen.WriteString(name + ": " + strings.Join(values, " ") + "\n")
-	}
-	r.seen.WriteString(recorder.Body.String())
-	return recorder.Result()
+	return page
 }
 
-// begin sends the form of the start page and returns Make's address for it.
+// startOf is the start page of a connection.
+func startOf(name string) string { return publicURL + consent.ConnectPath + "sales/" + name }
+
+// begin leaves the start page and returns Make's address.
 func (r *rig) begin(name string) string {
 	r.t.Helper()
-	answer := r.send(http.MethodPost, "/connect/sales/"+name, "Sec-Fetch-Site", "same-origin")
-	if answer.StatusCode != http.StatusSeeOther {
-		r.t.Fatalf("start: status %d", answer.StatusCode)
+	authorize, page, err := r.browser.Begin(r.t.Context(), startOf(name))
+	if err != nil || authorize == "" {
+		r.t.Fatalf("start: status %d (%v)\n%s", page.Status, err, page.Body)
 	}
-	return answer.Header.Get("Location")
+	return authorize
 }
 
 // approve lets a user say yes at Make and returns the callback that the browser is sent to.
@@ -158,13 +167,106 @@ func (r *rig) approve(authorize string, user int64) string {
 	if base := back.Scheme + "://" + back.Host + back.Path; base != publicURL+consent.CallbackPath {
 		r.t.Fatalf("the browser is sent to %s", base)
 	}
-	return back.RequestURI()
+	return back.String()
 }
 
-// callback follows the redirect from Make and returns the status.
-func (r *rig) callback(target string) int {
+// consent goes the whole way as a user of Make.
+func (r *rig) consent(user int64) person.Page {
 	r.t.Helper()
-	return r.send(http.MethodGet, target).StatusCode
+	return r.open(r.approve(r.begin("crm"), user))
+}
+
+// newBrowser is one without cookies.
+func (r *rig) newBrowser() *person.Browser {
+	r.t.Helper()
+	b, err := person.New(person.InProcess(r.http))
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	return b
+}
+
+// restart starts the operator anew, with the same API server and the same keys.
+func (r *rig) restart() {
+	r.server = &consent.Server{
+		Client: r.client, Secrets: optin.Reader{Live: r.client}, Grants: r.store, Make: r.api, Clock: r.clock, PublicURL: publicURL,
+	}
+	r.handler = r.server.Handler()
+}
+
+// change changes sales/crm as the API server and the controller would.
+func (r *rig) change(change func(conn *v1alpha1.MakeConnection)) {
+	r.t.Helper()
+	conn := &v1alpha1.MakeConnection{}
+	if err := r.client.Get(r.t.Context(), client.ObjectKey{Namespace: "sales", Name: "crm"}, conn); err != nil {
+		r.t.Fatal(err)
+	}
+	change(conn)
+	if err := r.client.Update(r.t.Context(), conn); err != nil {
+		r.t.Fatal(err)
+	}
+}
+
+// exchanges is how often Make was asked for tokens.
+func (r *rig) exchanges() (n int) {
+	for _, e := range r.sim.Ledger() {
+		if e.Request != nil && e.Request.Path == "/oauth/v2/token" {
+			n++
+		}
+	}
+	return n
+}
+
+// knobs changes how Make behaves.
+func (r *rig) knobs(change func(k *makesim.Knobs)) {
+	r.t.Helper()
+	k := r.sim.Knobs()
+	change(&k)
+	if err := r.sim.SetKnobs(k); err != nil {
+		r.t.Fatal(err)
+	}
+}
+
+// fault lets Make refuse everything below a path; "" ends that.
+func (r *rig) fault(path string) {
+	r.t.Helper()
+	r.knobs(func(k *makesim.Knobs) {
+		k.Faults = nil
+		if path != "" {
+			k.Faults = []makesim.Fault{{Kind: makesim.FaultStatus, PathPrefix: path, Status: http.StatusForbidden, Count: 100}}
+		}
+	})
+}
+
+// changeClient changes the Secret of the OAuth client.
+func (r *rig) changeClient(change func(secret *corev1.Secret)) {
+	r.t.Helper()
+	secret := &corev1.Secret{}
+	if err := r.client.Get(r.t.Context(), client.ObjectKey{Namespace: "sales", Name: "make-app"}, secret); err != nil {
+		r.t.Fatal(err)
+	}
+	change(secret)
+	if err := r.client.Update(r.t.Context(), secret); err != nil {
+		r.t.Fatal(err)
+	}
+}
+
+// sweep is the operator's sweep.
+func (r *rig) sweep() {
+	r.t.Helper()
+	if err := r.server.Sweep(r.t.Context()); err != nil {
+		r.t.Fatal(err)
+	}
+}
+
+// sessionSecrets are the Secrets of consents under way.
+func (r *rig) sessionSecrets() []corev1.Secret {
+	r.t.Helper()
+	var list corev1.SecretList
+	if err := r.client.List(r.t.Context(), &list, client.InNamespace(operator), client.HasLabels{"makeops.dev/consent"}); err != nil {
+		r.t.Fatal(err)
+	}
+	return list.Items
 }
 
 // state is the parameter of an address.

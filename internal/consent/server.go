@@ -2,17 +2,19 @@ package consent
 
 import (
 	"context"
-	"embed"
-	"html/template"
 	"net/http"
+	"net/url"
+	"strings"
+	"time"
 
+	"golang.org/x/time/rate"
 	"k8s.io/utils/clock"
 	"sigs.k8s.io/controller-runtime/pkg/client"
-	logf "sigs.k8s.io/controller-runtime/pkg/log"
 
 	"github.com/makeops/make-operator/api/v1alpha1"
 	"github.com/makeops/make-operator/internal/grant"
 	"github.com/makeops/make-operator/internal/makeapi"
+	"github.com/makeops/make-operator/internal/metrics"
 	"github.com/makeops/make-operator/internal/optin"
 )
 
@@ -21,6 +23,12 @@ const CallbackPath = "/oauth/callback"
 
 // ConnectPath is the path below which each connection has its start page: ConnectPath + NAMESPACE + "/" + NAME.
 const ConnectPath = "/connect/"
+
+// resultPath is the path below which a browser sees what became of its consent: resultPath + UID of the connection + "/" + session.
+const resultPath = "/result/"
+
+// ServerHeader is the value of the header Server in every answer, by which kubectl make login knows whom it has reached.
+const ServerHeader = "make-operator"
 
 // Server serves the consent pages. Its zero value is not usable.
 type Server struct {
@@ -34,57 +42,94 @@ type Server struct {
 	PublicURL string
 }
 
-//go:embed pages
-var pages embed.FS
+// Requests that ask the API server: so many a second for all browsers together, and so many at once.
+const (
+	requestsPerSecond = 20
+	requestsAtOnce    = 60
+)
 
-var templates = template.Must(template.ParseFS(pages, "pages/*.html"))
-
-// Handler serves the start pages, the callback and the stylesheet.
+// Handler serves the start pages, the callback, the result pages and the stylesheet.
 func (s *Server) Handler() http.Handler {
+	asking := http.NewServeMux()
+	asking.HandleFunc("GET "+ConnectPath+"{namespace}/{name}", s.start)
+	asking.HandleFunc("POST "+ConnectPath+"{namespace}/{name}", s.leave)
+	asking.HandleFunc("GET "+CallbackPath, s.callback)
+	asking.HandleFunc("GET "+resultPath+"{uid}/{id}", s.result)
+	asking.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) { s.tell(r.Context(), w, nowhere, view{}) })
 	mux := http.NewServeMux()
-	mux.HandleFunc("GET "+ConnectPath+"{namespace}/{name}", s.start)
-	mux.HandleFunc("POST "+ConnectPath+"{namespace}/{name}", s.leave)
-	mux.HandleFunc("GET "+CallbackPath, s.callback)
-	mux.HandleFunc("GET /style.css", func(w http.ResponseWriter, r *http.Request) {
-		http.ServeFileFS(w, r, pages, "pages/style.css")
-	})
-	return hardened(mux)
+	mux.HandleFunc("GET /style.css", stylesheet)
+	mux.Handle("/", s.limited(asking))
+	return hardened(s.based(mux))
 }
 
-// hardened sets the headers that keep a page to itself.
+// base is the path of PublicURL, without a slash at the end; empty for most.
+func (s *Server) base() string {
+	u, err := url.Parse(s.PublicURL)
+	if err != nil {
+		return ""
+	}
+	return u.EscapedPath()
+}
+
+// based also serves below the path of PublicURL, since some proxies remove it on the way and others do not.
+func (s *Server) based(next http.Handler) http.Handler {
+	base := s.base()
+	if base == "" {
+		return next
+	}
+	below := http.StripPrefix(base, next)
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if strings.HasPrefix(r.URL.Path, base+"/") {
+			below.ServeHTTP(w, r)
+			return
+		}
+		next.ServeHTTP(w, r)
+	})
+}
+
+// limited keeps a flood of requests off the API server.
+func (s *Server) limited(next http.Handler) http.Handler {
+	limit := rate.NewLimiter(requestsPerSecond, requestsAtOnce)
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if !limit.AllowN(s.Clock.Now(), 1) {
+			w.Header().Set("Retry-After", "2")
+			s.tell(r.Context(), w, busy, view{})
+			return
+		}
+		next.ServeHTTP(w, r)
+	})
+}
+
+// maxBody bounds a request's body; the pages' one form has one short field.
+const maxBody = 4 << 10
+
+// hardened sets the headers that keep a page to itself: no script, no frame, no form to elsewhere, no copy in a cache.
 func hardened(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		h := w.Header()
-		h.Set("Content-Security-Policy", "default-src 'none'; style-src 'self'; base-uri 'none'; frame-ancestors 'none'")
+		h.Set("Server", ServerHeader)
+		h.Set("Content-Security-Policy",
+			"default-src 'none'; style-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'")
+		h.Set("Cross-Origin-Opener-Policy", "same-origin")
+		h.Set("Cross-Origin-Resource-Policy", "same-origin")
 		h.Set("Referrer-Policy", "no-referrer")
 		h.Set("X-Content-Type-Options", "nosniff")
+		h.Set("X-Robots-Tag", "noindex")
 		h.Set("Cache-Control", "no-store")
 		r.Body = http.MaxBytesReader(w, r.Body, maxBody)
 		next.ServeHTTP(w, r)
 	})
 }
 
-// maxBody bounds a request's body; the pages' one form has no fields.
-const maxBody = 4 << 10
-
-// outcome is a page that tells a person what happened and what to do.
-type outcome struct {
-	Title   string
-	Message string
-	// Status is the HTTP status.
-	Status int
+// secure reports whether browsers reach the pages by https.
+func (s *Server) secure() bool {
+	u, err := url.Parse(s.PublicURL)
+	return err == nil && u.Scheme == "https"
 }
 
-func (s *Server) show(ctx context.Context, w http.ResponseWriter, page string, status int, data any) {
-	w.Header().Set("Content-Type", "text/html; charset=utf-8")
-	w.WriteHeader(status)
-	if err := templates.ExecuteTemplate(w, page, data); err != nil {
-		logf.FromContext(ctx).V(1).Info("browser went away", "page", page)
-	}
-}
-
-func (s *Server) tell(ctx context.Context, w http.ResponseWriter, o outcome) {
-	s.show(ctx, w, "outcome.html", o.Status, o)
+// startURL is the start page of a connection.
+func (s *Server) startURL(namespace, name string) string {
+	return s.PublicURL + ConnectPath + url.PathEscape(namespace) + "/" + url.PathEscape(name)
 }
 
 // application is the OAuth client of a connection.
@@ -99,3 +144,9 @@ func (s *Server) application(ctx context.Context, conn *v1alpha1.MakeConnection)
 		ID: clientID, Secret: optin.Value(secret, optin.ClientSecretKey), RedirectURL: s.PublicURL + CallbackPath,
 	}), clientID, nil
 }
+
+// count counts an outcome.
+func (s *Server) count(o outcome) { metrics.Consented(o.Key) }
+
+// past reports whether a time has been reached.
+func (s *Server) past(t time.Time) bool { return !s.Clock.Now().Before(t) }

@@ -29,6 +29,8 @@ type Grant struct {
 	// Consents counts the consents that were stored. It stands on the Secret too, where it tells a watcher of a new consent from
 	// the operator's other writes.
 	Consents int64 `json:"consents,omitempty"`
+	// ConsentID names the consent that was stored last, so that it is not stored again over what became of it.
+	ConsentID string `json:"consentID,omitempty"`
 }
 
 // Root is an accepted root token.
@@ -89,6 +91,8 @@ type OAuth struct {
 	// AccountID and AccountName are of the user who consented.
 	AccountID   int64  `json:"accountID"`
 	AccountName string `json:"accountName"`
+	// OrganizationID is the organization of which the user was found to be a member; zero in grants of before that was kept.
+	OrganizationID int64 `json:"organizationID,omitempty"`
 	// Unparsed is an answer of the token endpoint that we could not read: kept, because it may hold the only valid refresh token.
 	Unparsed []byte `json:"unparsed,omitempty"`
 	// Intent is an announced refresh whose outcome is not stored yet.

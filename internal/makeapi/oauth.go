@@ -37,6 +37,11 @@ func (c *Client) OAuth(zone string, cl OAuthClient) *OAuth {
 	return &OAuth{client: c, base: "https://" + c.zones.authorizationServer(host) + "/oauth/v2", app: cl}
 }
 
+// Issuer is what the authorization server calls itself, in its discovery document
+// and in the parameter iss of its answers (RFC 9207); "" for a zone that is not
+// allowed. Source: issuer of Make's discovery document.
+func (o *OAuth) Issuer() string { return strings.TrimSuffix(o.base, "/oauth/v2") }
+
 // AuthCodeURL is where a browser asks the user for consent, or "" for a zone that
 // is not allowed. state and verifier are fresh secrets of the caller; the URL
 // carries the state and the verifier's S256 challenge (RFC 7636).

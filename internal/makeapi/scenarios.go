@@ -110,6 +110,19 @@ func (z *Zone) RunScenario(ctx context.Context, id int64, data map[string]any, r
 		Data       map[string]any `json:"data,omitempty"`
 		Responsive bool           `json:"responsive"`
 	}{data, responsive}
+	var got json.RawMessage
+	r := request{
+		op: "run scenario", method: http.MethodPost, path: scenarioPath(id) + "/run",
+		body: body, scope: "scenarios:run", once: true, free: true, wait: runTimeout,
+	}
+	if err := z.call(ctx, r, &got); err != nil {
+		return Run{}, err
+	}
+	return parseRun(got)
+}
+
+// parseRun reads the answer to a run.
+func parseRun(raw []byte) (Run, error) {
 	var got struct {
 		ExecutionID string          `json:"executionId"`
 		Status      json.RawMessage `json:"status"`
@@ -118,12 +131,8 @@ func (z *Zone) RunScenario(ctx context.Context, id int64, data map[string]any, r
 			Message string `json:"message"`
 		} `json:"error"`
 	}
-	r := request{
-		op: "run scenario", method: http.MethodPost, path: scenarioPath(id) + "/run",
-		body: body, scope: "scenarios:run", once: true, free: true, wait: runTimeout,
-	}
-	if err := z.call(ctx, r, &got); err != nil {
-		return Run{}, err
+	if err := json.Unmarshal(raw, &got); err != nil {
+		return Run{}, &Error{Op: "run scenario", Kind: UnknownOutcome, Reason: "answer not understood"}
 	}
 	run := Run{ExecutionID: got.ExecutionID, Status: runStatus(got.Status), Error: got.Error.Message}
 	if string(got.Outputs) != "null" {

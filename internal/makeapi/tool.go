@@ -111,3 +111,6 @@ func merge(a, b Answer) Answer {
 	}
 	return Answer{MediaType: jsonType, Body: body}
 }
+
+// Run reads the answer to a tool that runs a scenario.
+func (a Answer) Run() (Run, error) { return parseRun(a.Body) }

@@ -32,11 +32,9 @@ func classOf(scope string, hints *sdk.ToolAnnotations) string {
 }
 
 // class is the class of a call of the tool with this name; a tool that does not exist costs like the others.
-func (c *catalogue) class(name string) string {
-	for _, t := range c.fixed {
-		if t.definition.Name == name {
-			return classOf(t.scope, t.definition.Annotations)
-		}
+func (c *toolset) class(name string) string {
+	if t := c.byName[name]; t != nil {
+		return classOf(t.scope, t.definition.Annotations)
 	}
 	return classStandard
 }

@@ -129,7 +129,17 @@ type Tools struct {
 	ReadOnly bool `json:"readOnly,omitempty"`
 	// Scenarios offers each active on-demand scenario as a tool of its own.
 	Scenarios bool `json:"scenarios,omitempty"`
+	// Confirmation says which calls the caller has to confirm: ConfirmDestructive, also when empty, or ConfirmNever.
+	Confirmation string `json:"confirmation,omitempty"`
 }
+
+// The values of Tools.Confirmation.
+const (
+	// ConfirmDestructive wants tools that delete or overwrite something to be confirmed.
+	ConfirmDestructive = "Destructive"
+	// ConfirmNever wants no confirmation.
+	ConfirmNever = "Never"
+)
 
 // TLS is how the server speaks TLS. Both files are set, or none.
 type TLS struct {

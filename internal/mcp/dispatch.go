@@ -2,7 +2,6 @@ package mcp
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -18,8 +17,8 @@ import (
 
 // dispatcher answers MCP requests after the SDK has parsed them. Its judgement is the one that counts.
 type dispatcher struct {
-	catalogue *catalogue
-	clock     clock.PassiveClock
+	catalogue *toolset
+	clock     clock.WithTicker
 	metrics   *metrics
 	log       *slog.Logger
 	// draining is closed when the server begins to shut down.
@@ -44,7 +43,7 @@ func (d *dispatcher) middleware(next sdk.MethodHandler) sdk.MethodHandler {
 		case *sdk.ListToolsRequest:
 			return d.list(ctx, r)
 		case *sdk.CallToolRequest:
-			return d.call(ctx, r)
+			return d.call(ctx, r, next)
 		}
 		switch method {
 		case methodInitialize, "server/discover", "ping",
@@ -85,8 +84,22 @@ func private(c *sdk.Cacheable) {
 	c.TTLMs = int(scenarioAge.Milliseconds())
 }
 
-func (d *dispatcher) call(ctx context.Context, req *sdk.CallToolRequest) (sdk.Result, error) {
-	begun, rec, name := d.clock.Now(), recordFrom(ctx), req.Params.Name
+// executeTool is the one tool that the SDK knows. A call that was judged goes on to it, because only the SDK's own way of calling a tool
+// fills in what revision 2026-07-28 wants of a result. It is never listed, and no caller can name it: catalogue.find does not know it.
+const executeTool = "execute"
+
+type judgedKey struct{}
+
+// judged is a call that the dispatcher has let through.
+type judged struct {
+	tool   *tool // nil when err is set
+	err    error // why the tool could not be looked up
+	record *audit.Record
+}
+
+// call judges a call.
+func (d *dispatcher) call(ctx context.Context, req *sdk.CallToolRequest, next sdk.MethodHandler) (sdk.Result, error) {
+	rec, name := recordFrom(ctx), req.Params.Name
 	rec.Note(func(e *audit.Entry) {
 		e.Method, e.Tool, e.ArgumentsDigest = methodCallTool, clip(name), audit.Digest(req.Params.Arguments)
 	})
@@ -96,31 +109,72 @@ func (d *dispatcher) call(ctx context.Context, req *sdk.CallToolRequest) (sdk.Re
 		rec.Finish(audit.Denied, "unknown_tool")
 		return nil, &jsonrpc.Error{Code: jsonrpc.CodeInvalidParams, Message: fmt.Sprintf("unknown tool %q", clip(name))}
 	}
-	var out any
+	inner, params := *req, *req.Params
+	params.Name = executeTool
+	inner.Params = &params
+	return next(context.WithValue(ctx, judgedKey{}, judged{tool: t, err: err, record: rec}), methodCallTool, &inner)
+}
+
+// execute is the handler of executeTool.
+func (d *dispatcher) execute(ctx context.Context, req *sdk.CallToolRequest) (*sdk.CallToolResult, error) {
+	j, ok := ctx.Value(judgedKey{}).(judged)
+	if !ok {
+		return nil, &jsonrpc.Error{Code: jsonrpc.CodeInvalidParams, Message: "unknown tool"}
+	}
+	begun := d.clock.Now()
+	var out *output
+	err := j.err
 	if err == nil {
-		rec.Note(func(e *audit.Entry) { e.ScopesNeeded = needs(t) })
-		out, err = d.run(ctx, t, req.Params.Arguments)
+		j.record.Note(func(e *audit.Entry) { e.ScopesNeeded = needs(j.tool) })
+		var question *sdk.CallToolResult
+		if out, question, err = d.run(ctx, j.tool, req); question != nil {
+			d.metrics.called(j.tool.definition.Name, audit.Denied, 0)
+			j.record.Finish(audit.Denied, "confirmation_asked")
+			return question, nil
+		}
 	}
 	res, reason := toResult(out, err)
-	outcome := audit.Allowed
-	if err != nil {
-		outcome = audit.Failed
-		if refused, ok := errors.AsType[*makeapi.Error](err); ok {
-			rec.Note(func(e *audit.Entry) { e.UpstreamStatus = refused.Status })
-		}
-		d.log.Info("tool call failed", "tool", clip(name), "error", logged(err))
+	name, outcome := d.outcome(j.tool, err)
+	if outcome == audit.Failed && ctx.Err() != nil {
+		reason = "canceled"
+	}
+	if refused, ok := errors.AsType[*makeapi.Error](err); ok {
+		j.record.Note(func(e *audit.Entry) { e.UpstreamStatus = refused.Status })
 	}
 	d.metrics.called(name, outcome, d.clock.Since(begun))
-	rec.Finish(outcome, reason)
+	j.record.Finish(outcome, reason)
 	return res, nil
 }
 
-func (d *dispatcher) run(ctx context.Context, t *tool, raw json.RawMessage) (any, error) {
-	args, err := t.arguments(raw)
-	if err != nil {
-		return nil, err
+// outcome also logs what failed.
+func (d *dispatcher) outcome(t *tool, err error) (name string, outcome audit.Outcome) {
+	if t != nil {
+		name = t.definition.Name
 	}
-	return t.run(ctx, args)
+	switch {
+	case err == nil:
+		return name, audit.Allowed
+	case errors.Is(err, errNotConfirmed), errors.Is(err, errDeclined):
+		return name, audit.Denied
+	}
+	d.log.Info("tool call failed", "tool", name, "error", logged(err))
+	return name, audit.Failed
+}
+
+// run makes a call whose arguments fit, or returns the question that has to be answered first.
+func (d *dispatcher) run(ctx context.Context, t *tool, req *sdk.CallToolRequest) (out *output, question *sdk.CallToolResult, err error) {
+	args, err := t.arguments(req.Params.Arguments)
+	if err != nil {
+		return nil, nil, err
+	}
+	if t.confirm {
+		if question, err := confirmation(req, t, args); question != nil || err != nil {
+			return nil, question, err
+		}
+	}
+	defer reportProgress(ctx, req, d.clock)()
+	out, err = t.run(ctx, args)
+	return out, nil, err
 }
 
 func needs(t *tool) []string {
@@ -136,25 +190,4 @@ func logged(err error) error {
 		return errArguments
 	}
 	return err
-}
-
-// toResult builds the answer of a tool: out as structured content and as text, or what went wrong in a sentence. A run
-// that failed has both.
-func toResult(out any, err error) (res *sdk.CallToolResult, reason string) {
-	res = &sdk.CallToolResult{Content: []sdk.Content{}, StructuredContent: out}
-	if err != nil {
-		var sentence string
-		sentence, reason = explain(err)
-		res.IsError = true
-		res.Content = append(res.Content, &sdk.TextContent{Text: sentence})
-	}
-	if out == nil {
-		return res, reason
-	}
-	text, marshalErr := json.Marshal(out)
-	if marshalErr != nil {
-		return &sdk.CallToolResult{IsError: true, Content: []sdk.Content{&sdk.TextContent{Text: "The tool's result cannot be shown."}}}, "internal"
-	}
-	res.Content = append(res.Content, &sdk.TextContent{Text: string(text)})
-	return res, reason
 }

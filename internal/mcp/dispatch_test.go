@@ -19,20 +19,26 @@ import (
 
 // TestDispatcherIsTheAuthority: what no gate has judged is judged here, and a panic ends the call, not the process.
 func TestDispatcherIsTheAuthority(t *testing.T) {
-	clock := clocktesting.NewFakePassiveClock(time.Now())
-	broken, err := newTool(sdk.Tool{Name: "broken", Annotations: reads()}, object(nil), scopeScenariosRead)
+	clock := clocktesting.NewFakeClock(time.Now())
+	broken, err := newTool(sdk.Tool{Name: "broken", Annotations: changes("broken")}, object(nil), scopeScenariosRead)
 	if err != nil {
 		t.Fatal(err)
 	}
-	broken.run = func(context.Context, map[string]any) (any, error) { panic("broken") }
+	broken.run = func(context.Context, map[string]any) (*output, error) { panic("broken") }
 	var lines bytes.Buffer
 	log := slog.New(slog.DiscardHandler)
-	d := &dispatcher{catalogue: &catalogue{fixed: []*tool{broken}}, clock: clock, metrics: newMetrics(), log: log}
-	handle := d.middleware(func(context.Context, string, sdk.Request) (sdk.Result, error) { return nil, nil })
+	d := &dispatcher{catalogue: &toolset{fixed: []*tool{broken}, byName: map[string]*tool{"broken": broken}}, clock: clock, metrics: newMetrics(), log: log}
+	handle := d.middleware(func(ctx context.Context, _ string, req sdk.Request) (sdk.Result, error) {
+		call, ok := req.(*sdk.CallToolRequest)
+		if !ok || call.Params.Name != executeTool {
+			t.Errorf("the SDK got a call that was not judged: %+v", req)
+		}
+		return d.execute(ctx, call)
+	})
 	rec := func() *audit.Record { return (&audit.Log{Clock: clock, Out: &lines}).Begin() }
-	call := func(ctx context.Context) int64 {
+	call := func(ctx context.Context, name string) int64 {
 		t.Helper()
-		_, err := handle(ctx, methodCallTool, &sdk.CallToolRequest{Params: &sdk.CallToolParamsRaw{Name: "broken"}})
+		_, err := handle(ctx, methodCallTool, &sdk.CallToolRequest{Params: &sdk.CallToolParamsRaw{Name: name}})
 		failed, ok := errors.AsType[*jsonrpc.Error](err)
 		if !ok {
 			t.Fatalf("error %v", err)
@@ -43,16 +49,19 @@ func TestDispatcherIsTheAuthority(t *testing.T) {
 		ctx := context.WithValue(t.Context(), recordKey, rec())
 		return context.WithValue(ctx, callerKey, caller{grants: access.Grants{{Scopes: []string{scope}}}})
 	}
-	if code := call(with(scopeScenariosRead)); code != jsonrpc.CodeInternalError || !strings.Contains(lines.String(), `"outcome":"error","reason":"panic"`) {
+	if code := call(with(scopeScenariosRead), "broken"); code != jsonrpc.CodeInternalError || !strings.Contains(lines.String(), `"outcome":"error","reason":"panic"`) {
 		t.Errorf("panic: code %d, audit %s", code, lines.String())
 	}
-	if code := call(with(scopeScenariosRun)); code != jsonrpc.CodeInvalidParams || !strings.Contains(lines.String(), `"outcome":"denied"`) {
+	if code := call(with(scopeScenariosRun), "broken"); code != jsonrpc.CodeInvalidParams || !strings.Contains(lines.String(), `"outcome":"denied"`) {
 		t.Errorf("without the scope: code %d, audit %s", code, lines.String())
 	}
-	if code := call(context.WithValue(t.Context(), recordKey, rec())); code != jsonrpc.CodeInvalidParams {
+	if code := call(context.WithValue(t.Context(), recordKey, rec()), "broken"); code != jsonrpc.CodeInvalidParams {
 		t.Errorf("without a caller: code %d", code)
 	}
-	if code := call(t.Context()); code != jsonrpc.CodeInternalError {
+	if code := call(with(scopeScenariosRead), executeTool); code != jsonrpc.CodeInvalidParams {
+		t.Errorf("the SDK's own tool: code %d", code)
+	}
+	if code := call(t.Context(), "broken"); code != jsonrpc.CodeInternalError {
 		t.Errorf("without an audit line: code %d", code)
 	}
 }

@@ -27,7 +27,7 @@ type front struct {
 	verifier    *access.Verifier
 	rules       []access.Rule
 	ceiling     []string
-	catalogue   *catalogue
+	catalogue   *toolset
 	limits      *limits
 	failing     *failing
 	bounds      *bounds

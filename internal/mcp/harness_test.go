@@ -14,6 +14,7 @@ import (
 	"net/http/httptest"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -23,6 +24,7 @@ import (
 	sdk "github.com/modelcontextprotocol/go-sdk/mcp"
 	clocktesting "k8s.io/utils/clock/testing"
 
+	"github.com/makeops/make-operator/internal/makeapi/catalogue"
 	"github.com/makeops/make-operator/internal/makesim"
 	"github.com/makeops/make-operator/internal/mcp"
 )
@@ -33,6 +35,7 @@ const (
 	agent    = "system:serviceaccount:sales:agent"  // may read and run
 	reader   = "system:serviceaccount:sales:reader" // may read
 	picker   = "system:serviceaccount:sales:picker" // may run one scenario
+	admin    = "system:serviceaccount:sales:admin"  // has every scope that the server's token has
 	guest    = "system:serviceaccount:sales:guest"  // has no rule
 )
 
@@ -110,6 +113,20 @@ func start(t *testing.T, change func(*mcp.Config)) *env {
 	return e
 }
 
+// allScopes are those that some tool of the catalogue needs.
+func allScopes() []string {
+	var scopes []string
+	for _, t := range catalogue.Tools() {
+		if t.Scope != "" && !slices.Contains(scopes, t.Scope) {
+			scopes = append(scopes, t.Scope)
+		}
+	}
+	return scopes
+}
+
+// everything is a change of the config: a server with every scope, for every team of the organization.
+func everything(c *mcp.Config) { c.Scopes, c.TeamID = allScopes(), 0 }
+
 func (e *env) config() mcp.Config {
 	rule := func(subject string, scopes, tools []string) mcp.Rule {
 		return mcp.Rule{Issuer: issuer, Subjects: []string{subject}, Scopes: scopes, Tools: tools}
@@ -122,6 +139,7 @@ func (e *env) config() mcp.Config {
 			rule(agent, []string{"scenarios:read", "scenarios:run"}, nil),
 			rule(reader, []string{"scenarios:read"}, nil),
 			rule(picker, []string{"scenarios:read", "scenarios:run"}, []string{"scenario_501"}),
+			rule(admin, allScopes(), nil),
 		},
 		Upstream: mcp.Upstream{
 			TokenDir: filepath.Join(e.dir, "token"), CAFile: filepath.Join(e.dir, "ca.pem"), ExtraZones: []string{e.make.Zone},
@@ -220,7 +238,12 @@ func (b bearer) RoundTrip(r *http.Request) (*http.Response, error) {
 // connect opens a session of the SDK's client for subject. An empty version means the newest.
 func (e *env) connect(subject, version string) *sdk.ClientSession {
 	e.t.Helper()
-	client := sdk.NewClient(&sdk.Implementation{Name: "test", Version: "1"}, nil)
+	return e.connectAs(subject, version, nil)
+}
+
+func (e *env) connectAs(subject, version string, options *sdk.ClientOptions) *sdk.ClientSession {
+	e.t.Helper()
+	client := sdk.NewClient(&sdk.Implementation{Name: "test", Version: "1"}, options)
 	session, err := client.Connect(e.t.Context(), &sdk.StreamableClientTransport{
 		Endpoint:             e.url,
 		HTTPClient:           &http.Client{Transport: bearer(e.token(subject, nil))},
@@ -278,6 +301,17 @@ func (e *env) auditLines() []auditLine {
 		out = append(out, l)
 	}
 	return out
+}
+
+// paths are the requests that Make has seen, as "METHOD /path".
+func (e *env) paths() []string {
+	var all []string
+	for _, entry := range e.make.Ledger() {
+		if entry.Request != nil {
+			all = append(all, entry.Request.Method+" "+strings.TrimPrefix(entry.Request.Path, "/api/v2"))
+		}
+	}
+	return all
 }
 
 // requests counts the requests that Make has seen on a path.

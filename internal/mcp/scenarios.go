@@ -38,6 +38,7 @@ const (
 // reached the tools of before stay.
 type scenarioTools struct {
 	api            makeAPI
+	executor       *executor
 	organizationID int64
 	teamID         int64 // zero: all teams of the organization
 	clock          clock.PassiveClock
@@ -97,6 +98,17 @@ func (s *scenarioTools) find(ctx context.Context, id int64) (*tool, error) {
 		return nil, &makeapi.Error{Op: "list scenarios", Kind: makeapi.Transient, RetryAfter: scenarioRetry}
 	}
 	return at.byID[id], nil
+}
+
+// changed makes the next look at the scenarios ask Make again: a caller of this server may have edited them.
+func (s *scenarioTools) changed() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.snapshot != nil {
+		next := *s.snapshot
+		next.read = time.Time{}
+		s.snapshot = &next
+	}
 }
 
 func (s *scenarioTools) current() *snapshot {

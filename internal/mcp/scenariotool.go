@@ -38,8 +38,8 @@ func (s *scenarioTools) tool(sc makeapi.Scenario, inputs []makeapi.Parameter, kn
 	if err != nil {
 		return nil, err
 	}
-	t.run = func(ctx context.Context, args map[string]any) (any, error) {
-		return runScenario(ctx, s.api, sc.ID, args, true)
+	t.run = func(ctx context.Context, args map[string]any) (*output, error) {
+		return s.executor.runScenario(ctx, sc.ID, args)
 	}
 	return t, nil
 }

@@ -10,9 +10,9 @@ import (
 	"log/slog"
 	"net/http"
 	"os"
-	"slices"
 	"time"
 
+	"github.com/google/jsonschema-go/jsonschema"
 	sdk "github.com/modelcontextprotocol/go-sdk/mcp"
 	"github.com/redis/go-redis/v9"
 	"k8s.io/utils/clock"
@@ -92,10 +92,8 @@ func New(cfg Config, o Options) (*Server, error) {
 		return nil, err
 	}
 	s := &Server{config: cfg, options: o, metrics: newMetrics(), credentials: credentials, stopping: make(chan struct{})}
-	catalogue, err := s.catalogue(&upstream{credentials: s.credentials, client: client, organizationID: cfg.OrganizationID, metrics: s.metrics})
-	if err != nil {
-		return nil, err
-	}
+	tools := s.toolset(&upstream{credentials: s.credentials, client: client, organizationID: cfg.OrganizationID, metrics: s.metrics})
+	dispatcher := &dispatcher{catalogue: tools, clock: o.Clock, metrics: s.metrics, log: o.Log, draining: s.stopping}
 	issuers, err := s.issuers()
 	if err != nil {
 		return nil, err
@@ -130,11 +128,11 @@ func New(cfg Config, o Options) (*Server, error) {
 		connections: s.connections,
 		callTime:    time.Duration(cmp.Or(cfg.Limits.CallSeconds, defaultCallSeconds)) * time.Second,
 		tracing:     s.tracing,
-		catalogue:   catalogue,
+		catalogue:   tools,
 		audit:       s.auditLog(),
 		metrics:     s.metrics,
 		log:         o.Log,
-		next:        s.sdkHandler(&dispatcher{catalogue: catalogue, clock: o.Clock, metrics: s.metrics, log: o.Log, draining: s.stopping}),
+		next:        s.streamable(s.sdkServer(dispatcher.middleware, dispatcher.execute)),
 	}
 	for _, file := range s.files() {
 		file.load()
@@ -156,21 +154,22 @@ func (s *Server) auditLog() *audit.Log {
 // Handler serves MCP and the resource metadata.
 func (s *Server) Handler() http.Handler { return s.front }
 
-func (s *Server) catalogue(api makeAPI) (*catalogue, error) {
+func (s *Server) toolset(api makeAPI) *toolset {
 	cfg := s.config
-	fixed, err := makeTools{api: api, teamID: cfg.TeamID}.build(slices.Contains(cfg.Scopes, scopeScenariosRead))
-	if err != nil {
-		return nil, err
-	}
-	return newCatalogue(cfg, fixed, &scenarioTools{
+	scenarios := &scenarioTools{
 		api: api, organizationID: cfg.OrganizationID, teamID: cfg.TeamID,
 		clock: s.options.Clock, log: s.options.Log, metrics: s.metrics,
-	}), nil
+	}
+	scenarios.executor = &executor{
+		api: api, owners: &owners{api: api, teamID: cfg.TeamID, clock: s.options.Clock},
+		organizationID: cfg.OrganizationID, teamID: cfg.TeamID, scenariosChanged: scenarios.changed,
+	}
+	tools := makeTools{executor: scenarios.executor, scopes: cfg.Scopes, confirm: cfg.Tools.Confirmation != ConfirmNever}
+	return newToolset(cfg, tools.build(), scenarios)
 }
 
-// sdkHandler builds the one SDK server of the process. Its middleware answers the tool methods, so that the SDK knows of
-// no tool; see doc.go.
-func (s *Server) sdkHandler(d *dispatcher) http.Handler {
+// sdkServer builds the one SDK server of the process. Its middleware judges and answers the tool methods; see doc.go.
+func (s *Server) sdkServer(middleware sdk.Middleware, execute sdk.ToolHandler) *sdk.Server {
 	server := sdk.NewServer(
 		&sdk.Implementation{Name: "make-mcp", Title: "Make", Version: s.options.Version},
 		&sdk.ServerOptions{
@@ -178,7 +177,13 @@ func (s *Server) sdkHandler(d *dispatcher) http.Handler {
 			Capabilities: &sdk.ServerCapabilities{Tools: &sdk.ToolCapabilities{}},
 			SetCacheable: func(_ context.Context, _ sdk.Request, c *sdk.Cacheable) { private(c) },
 		})
-	server.AddReceivingMiddleware(d.middleware)
+	server.AddTool(&sdk.Tool{Name: executeTool, InputSchema: &jsonschema.Schema{Type: "object"}}, execute)
+	server.AddReceivingMiddleware(middleware)
+	return server
+}
+
+// streamable serves MCP over HTTP, without sessions.
+func (s *Server) streamable(server *sdk.Server) http.Handler {
 	return sdk.NewStreamableHTTPHandler(func(*http.Request) *sdk.Server { return server }, &sdk.StreamableHTTPOptions{
 		Stateless:                    true,
 		Logger:                       s.options.Log,

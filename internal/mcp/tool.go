@@ -6,9 +6,11 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 
 	"github.com/google/jsonschema-go/jsonschema"
 	sdk "github.com/modelcontextprotocol/go-sdk/mcp"
@@ -16,20 +18,24 @@ import (
 	"github.com/makeops/make-operator/internal/mcp/access"
 )
 
-// The Make scopes that the tools of this package need. Source: make.com API reference, per endpoint.
+// The Make scopes that this package knows. Source: make.com API reference, per endpoint.
 const (
-	scopeScenariosRead = "scenarios:read"
-	scopeScenariosRun  = "scenarios:run"
+	scopeScenariosRead  = "scenarios:read"
+	scopeScenariosRun   = "scenarios:run"
+	scopeScenariosWrite = "scenarios:write"
 )
 
 // tool is one tool: what callers see, what it needs and what it does.
 type tool struct {
 	definition *sdk.Tool
-	schema     *jsonschema.Resolved
+	// schema checks arguments. It is made at the first call: 181 schemas would keep a server from being ready at once.
+	schema func() (*jsonschema.Resolved, error)
 	// scope is the Make scope that a caller needs; empty means that any admitted caller may use the tool.
 	scope string
-	// run does the work. args fit the schema; numbers in them are json.Number.
-	run func(ctx context.Context, args map[string]any) (any, error)
+	// confirm means that a call has to be confirmed, see confirm.go.
+	confirm bool
+	// run does the work. args fit the schema; numbers in them are json.Number. It may change args.
+	run func(ctx context.Context, args map[string]any) (*output, error)
 }
 
 // newTool resolves the schema of definition; it fails only for a schema that is not valid.
@@ -39,10 +45,44 @@ func newTool(definition sdk.Tool, input *jsonschema.Schema, scope string) (*tool
 		return nil, fmt.Errorf("resolve schema of %s: %w", definition.Name, err)
 	}
 	definition.InputSchema = input
-	return &tool{definition: &definition, schema: resolved, scope: scope}, nil
+	return &tool{definition: &definition, schema: func() (*jsonschema.Resolved, error) { return resolved, nil }, scope: scope}, nil
 }
 
+// describeLazily sets the schema to what describe returns, which is asked once, when the tool is first listed or called.
+func (t *tool) describeLazily(describe func() (json.RawMessage, error)) {
+	lazy := &lazySchema{describe: sync.OnceValues(describe)}
+	t.definition.InputSchema = lazy
+	t.schema = sync.OnceValues(func() (*jsonschema.Resolved, error) {
+		raw, err := lazy.describe()
+		if err != nil {
+			return nil, err
+		}
+		schema := &jsonschema.Schema{}
+		if err := json.Unmarshal(raw, schema); err != nil {
+			return nil, fmt.Errorf("decode schema of %s: %w", t.definition.Name, err)
+		}
+		return schema.Resolve(nil)
+	})
+}
+
+// lazySchema is a JSON Schema that is made when it is first written.
+type lazySchema struct {
+	describe func() (json.RawMessage, error)
+}
+
+// MarshalJSON implements json.Marshaler.
+func (l *lazySchema) MarshalJSON() ([]byte, error) { return l.describe() }
+
 func (t *tool) readOnly() bool { return t.definition.Annotations.ReadOnlyHint }
+
+// argumentNames are the names of the arguments, in alphabetical order.
+func (t *tool) argumentNames() []string {
+	resolved, err := t.schema()
+	if err != nil {
+		return nil
+	}
+	return slices.Sorted(maps.Keys(resolved.Schema().Properties))
+}
 
 // errArguments wraps what is wrong with a call's arguments; its text is for the caller.
 var errArguments = errors.New("the arguments do not fit the tool's input schema")
@@ -56,7 +96,11 @@ func (t *tool) arguments(raw json.RawMessage) (map[string]any, error) {
 	if err := json.Unmarshal(raw, &instance); err != nil {
 		return nil, errArguments
 	}
-	if err := t.schema.Validate(instance); err != nil {
+	schema, err := t.schema()
+	if err != nil {
+		return nil, err
+	}
+	if err := schema.Validate(instance); err != nil {
 		return nil, fmt.Errorf("%w: %w", errArguments, err)
 	}
 	// Decoded again, so that what goes on to Make keeps numbers as they were written.
@@ -71,12 +115,17 @@ func (t *tool) arguments(raw json.RawMessage) (map[string]any, error) {
 
 // number returns a whole number that the schema has admitted; zero when it is absent.
 func number(args map[string]any, name string) int64 {
-	n, _ := args[name].(json.Number)
-	if i, err := n.Int64(); err == nil {
-		return i
+	switch n := args[name].(type) {
+	case int64:
+		return n
+	case json.Number:
+		if i, err := n.Int64(); err == nil {
+			return i
+		}
+		f, _ := n.Float64() // 7.0 is a whole number too
+		return int64(f)
 	}
-	f, _ := n.Float64() // 7.0 is a whole number too
-	return int64(f)
+	return 0
 }
 
 const scenarioPrefix = "scenario_"

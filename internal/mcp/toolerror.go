@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/makeops/make-operator/internal/makeapi"
@@ -23,6 +24,10 @@ func explain(err error) (sentence, reason string) {
 		return "The scenario ran and ended with an error.", "run_failed"
 	case errors.Is(err, credential.ErrNotLoaded):
 		return "This server has no Make credential yet. Try again in a minute.", "no_credential"
+	case errors.Is(err, errNotConfirmed):
+		return "The call was not made: it deletes or overwrites something. Ask the user; if they agree, call again with confirmed set to true.", "not_confirmed"
+	case errors.Is(err, errDeclined):
+		return "The call was not made: the user declined.", "declined"
 	}
 	if sentence, reason := explainMake(err); sentence != "" {
 		return sentence, reason
@@ -48,7 +53,7 @@ func explainMake(err error) (sentence, reason string) {
 	case makeapi.NotFound:
 		return "Make knows no such object, or hides it from this server. Check the ID.", "not_found"
 	case makeapi.NeedsConfirmation:
-		return "Make wants this call to be confirmed.", "needs_confirmation"
+		return "Make wants this call to be confirmed. Ask the user; if they agree, call again with confirmed set to true, where the tool has that argument.", "needs_confirmation"
 	case makeapi.PlanLimit:
 		return "The Make plan does not include this, or its quota is used up.", "plan_limit"
 	case makeapi.RateLimited:
@@ -56,11 +61,11 @@ func explainMake(err error) (sentence, reason string) {
 	case makeapi.Conflict:
 		return "The state of the object at Make does not allow this, for example because the scenario is inactive or already running.", "conflict"
 	case makeapi.Invalid:
-		return "Make does not accept the request. Check the arguments against the scenario's interface.", "invalid"
+		return invalid(failed), "invalid"
 	case makeapi.Transient:
 		return fmt.Sprintf("Make is not reachable at the moment and nothing was executed. Try again in %d seconds.", seconds(failed.RetryAfter)), "transient"
 	case makeapi.UnknownOutcome:
-		return "Make did not confirm the call: it may or may not have been executed. Look at the scenario's executions before trying again.", "unknown_outcome"
+		return "Make did not confirm the call: it may or may not have been executed. Look before trying again; for a scenario's runs, executions_list tells.", "unknown_outcome"
 	case makeapi.ZoneNotAllowed:
 		return "This server is configured for a Make zone that it may not reach. Tell its operator.", "zone_not_allowed"
 	default:
@@ -81,4 +86,16 @@ func orWord(s, word string) string {
 		return word
 	}
 	return s
+}
+
+// invalid tells what is wrong with a request as far as it is known: here before anything was sent, or by Make of single parameters.
+func invalid(failed *makeapi.Error) string {
+	if failed.Status == 0 {
+		return "The call was not made: " + failed.Reason + "."
+	}
+	text := "Make does not accept the request. Check the arguments."
+	if len(failed.Details) > 0 {
+		text += " Make says: " + strings.Join(failed.Details, " ")
+	}
+	return text
 }

@@ -4,16 +4,16 @@ import (
 	"context"
 
 	"github.com/makeops/make-operator/internal/makeapi"
+	"github.com/makeops/make-operator/internal/makeapi/catalogue"
 	"github.com/makeops/make-operator/internal/mcp/credential"
 )
 
 // makeAPI is what tools ask of Make. *makeapi.Zone implements it for one credential, upstream for the current one.
 type makeAPI interface {
-	Me(ctx context.Context) (makeapi.User, error)
+	CallTool(ctx context.Context, tool catalogue.Tool, args map[string]any) (makeapi.Answer, error)
 	Scenarios(ctx context.Context, teamID, organizationID int64) ([]makeapi.Scenario, error)
 	Scenario(ctx context.Context, id int64) (makeapi.Scenario, error)
 	ScenarioInterface(ctx context.Context, id int64) (makeapi.Interface, error)
-	RunScenario(ctx context.Context, id int64, data map[string]any, responsive bool) (makeapi.Run, error)
 }
 
 // upstream makes each call with the credential of the moment. A call that Make refuses because the credential is dead is
@@ -43,13 +43,13 @@ func (u *upstream) do(priority makeapi.Priority, call func(api makeAPI) error) e
 	return call(u.client.Zone(next.Zone, next.Auth).For(u.organizationID, priority))
 }
 
-// Me implements makeAPI.
-func (u *upstream) Me(ctx context.Context) (user makeapi.User, err error) {
+// CallTool implements makeAPI.
+func (u *upstream) CallTool(ctx context.Context, tool catalogue.Tool, args map[string]any) (answer makeapi.Answer, err error) {
 	err = u.do(makeapi.Interactive, func(api makeAPI) (err error) {
-		user, err = api.Me(ctx)
+		answer, err = api.CallTool(ctx, tool, args)
 		return err
 	})
-	return user, err
+	return answer, err
 }
 
 // Scenarios implements makeAPI.
@@ -77,13 +77,4 @@ func (u *upstream) ScenarioInterface(ctx context.Context, id int64) (face makeap
 		return err
 	})
 	return face, err
-}
-
-// RunScenario implements makeAPI.
-func (u *upstream) RunScenario(ctx context.Context, id int64, data map[string]any, responsive bool) (run makeapi.Run, err error) {
-	err = u.do(makeapi.Interactive, func(api makeAPI) (err error) {
-		run, err = api.RunScenario(ctx, id, data, responsive)
-		return err
-	})
-	return run, err
 }

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net"
 	"net/url"
+	"slices"
 	"strings"
 )
 
@@ -34,6 +35,8 @@ func (c Config) Validate() error {
 	p.checkNames("scopes", c.Scopes)
 	p.checkNames("tools.include", c.Tools.Include)
 	p.checkNames("tools.exclude", c.Tools.Exclude)
+	p.check(slices.Contains([]string{"", ConfirmDestructive, ConfirmNever}, c.Tools.Confirmation),
+		"tools.confirmation: %q is neither Destructive nor Never", c.Tools.Confirmation)
 	return errors.Join(p.found...)
 }
 

@@ -16,18 +16,24 @@ var (
 	refreshed = prometheus.NewCounterVec(prometheus.CounterOpts{
 		Name: "make_operator_grants_refreshed_total", Help: "OAuth refreshes, by outcome.",
 	}, []string{"outcome"})
+	consented = prometheus.NewCounterVec(prometheus.CounterOpts{
+		Name: "make_operator_consents_total", Help: "Consents that were begun and ended, by outcome.",
+	}, []string{"outcome"})
 	abandoned = prometheus.NewCounter(prometheus.CounterOpts{
 		Name: "make_operator_revocations_abandoned_total", Help: "Connections deleted without Make's word that their tokens are dead.",
 	})
 )
 
-func init() { metrics.Registry.MustRegister(minted, refreshed, abandoned) }
+func init() { metrics.Registry.MustRegister(minted, refreshed, consented, abandoned) }
 
 // Minted counts tokens that were asked of Make together.
 func Minted(tokens int, err error) { minted.WithLabelValues(outcome(err)).Add(float64(tokens)) }
 
 // Refreshed counts one refresh.
 func Refreshed(err error) { refreshed.WithLabelValues(outcome(err)).Inc() }
+
+// Consented counts one consent that has ended; outcome is one of internal/consent's, of which there is a fixed number.
+func Consented(outcome string) { consented.WithLabelValues(outcome).Inc() }
 
 // RevocationAbandoned counts a connection that was deleted without Make's word that its tokens are dead.
 func RevocationAbandoned() { abandoned.Inc() }

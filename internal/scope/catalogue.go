@@ -50,6 +50,36 @@ type Info struct {
 	Reason string `json:"reason"`
 }
 
+// Combination is two scopes that can do more together than each of them alone.
+type Combination struct {
+	// Scopes are the two.
+	Scopes []string `json:"scopes"`
+	// Risk is the class of both together.
+	Risk Risk `json:"risk"`
+	// Reason is a clause: what their holder can do.
+	Reason string `json:"reason"`
+}
+
+// in says whether a token with these scopes holds both.
+func (c *Combination) in(names []string) bool {
+	for _, name := range c.Scopes {
+		if !slices.Contains(names, name) {
+			return false
+		}
+	}
+	return true
+}
+
+// worst is the risk of the riskier one alone.
+func (c *Combination) worst() Risk {
+	var worst Risk
+	for _, name := range c.Scopes {
+		info, _ := Lookup(name)
+		worst = max(worst, info.Risk)
+	}
+	return worst
+}
+
 //go:embed catalogue.yaml
 var catalogueYAML []byte
 
@@ -59,6 +89,7 @@ var catalogue = sync.OnceValue(readCatalogue)
 type catalogueData struct {
 	Scopes       []Info            `json:"scopes"`
 	Misspellings map[string]string `json:"misspellings"`
+	Combinations []Combination     `json:"combinations"`
 
 	byName map[string]int
 }
@@ -87,6 +118,9 @@ func Lookup(name string) (Info, bool) {
 
 // All is the catalogue, sorted by name. The slice is the caller's.
 func All() []Info { return slices.Clone(catalogue().Scopes) }
+
+// Combinations are those that are known to be broad together. The slice is the caller's.
+func Combinations() []Combination { return slices.Clone(catalogue().Combinations) }
 
 // exists says whether name is in the catalogue.
 func exists(name string) bool {

@@ -129,8 +129,8 @@ func TestJudgeConnection(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			reversed := slices.Clone(tt.policies)
 			slices.Reverse(reversed)
-			verdict := JudgeConnection(tt.connection, tt.policies...)
-			if diff := cmp.Diff(verdict, JudgeConnection(tt.connection, reversed...)); diff != "" {
+			verdict := JudgeConnection(tt.connection, Rules{Policies: tt.policies})
+			if diff := cmp.Diff(verdict, JudgeConnection(tt.connection, Rules{Policies: reversed})); diff != "" {
 				t.Errorf("the order of policies matters (-given +reversed):\n%s", diff)
 			}
 			if diff := cmp.Diff(tt.want, sentences(verdict.Violations)); diff != "" {
@@ -172,7 +172,7 @@ func TestJudgeServer(t *testing.T) {
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			if diff := cmp.Diff(tt.want, sentences(JudgeServer(tt.server).Violations)); diff != "" {
+			if diff := cmp.Diff(tt.want, sentences(JudgeServer(tt.server, Rules{}).Violations)); diff != "" {
 				t.Errorf("violations (-want +got):\n%s", diff)
 			}
 		})
@@ -187,7 +187,7 @@ func TestMessageIsBounded(t *testing.T) {
 	for range 200 {
 		bad = append(bad, strings.Repeat("\"", 500))
 	}
-	message := JudgeConnection(Connection{Scopes: bad}).Message()
+	message := JudgeConnection(Connection{Scopes: bad}, Rules{}).Message()
 	if len(message) > 1024 || !strings.HasSuffix(message, "; and 197 more") {
 		t.Errorf("message has %d bytes: %s", len(message), message)
 	}
@@ -223,6 +223,6 @@ func BenchmarkJudgeConnection(b *testing.B) {
 	}
 	b.ReportAllocs()
 	for b.Loop() {
-		JudgeConnection(c)
+		JudgeConnection(c, Rules{})
 	}
 }

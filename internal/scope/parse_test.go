@@ -94,7 +94,7 @@ func FuzzParse(f *testing.F) {
 				t.Errorf("Parse(%q) suggests %q", name, malformed.Suggestion)
 			}
 		}
-		verdict := JudgeConnection(Connection{Scopes: []string{name}, Consumers: []Consumer{{Name: name, Scopes: []string{name}}}})
+		verdict := JudgeConnection(Connection{Scopes: []string{name}, Consumers: []Consumer{{Name: name, Scopes: []string{name}}}}, Rules{})
 		if (err != nil) == verdict.Allowed() && err != nil {
 			t.Errorf("malformed %q is allowed", name)
 		}

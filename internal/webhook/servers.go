@@ -16,7 +16,10 @@ import (
 // +kubebuilder:webhook:path=/validate-makeops-dev-v1alpha1-makemcpserver,mutating=false,failurePolicy=fail,sideEffects=None,groups=makeops.dev,resources=makemcpservers,verbs=create;update,versions=v1alpha1,name=makemcpservers.makeops.dev,admissionReviewVersions=v1,timeoutSeconds=5,serviceName=make-operator-webhook,serviceNamespace=make-operator-system
 
 // Servers judges MakeMCPServers. Its Reader may be a cache: the controller judges again.
-type Servers struct{ Reader client.Reader }
+type Servers struct {
+	Reader   client.Reader
+	Policies Policies
+}
 
 var _ admission.Validator[*v1alpha1.MakeMCPServer] = (*Servers)(nil)
 
@@ -30,7 +33,11 @@ func (v *Servers) ValidateCreate(ctx context.Context, server *v1alpha1.MakeMCPSe
 	if err != nil {
 		return nil, fmt.Errorf("read MakeConnection %s: %w", server.Spec.ConnectionRef.Name, err)
 	}
-	errs, warnings := refusals(judge.Server(server, conn))
+	rules, err := v.Policies.ForAdmission(ctx, server.Namespace)
+	if err != nil {
+		return nil, deferred("makemcpservers", server, err)
+	}
+	errs, warnings := refusals(judge.Server(server, conn, rules))
 	if conn != nil && judge.RolloutRefused(server, conn) {
 		errs = append(errs, field.Forbidden(field.NewPath("spec", "rollout"), judge.RolloutAdvice))
 	}

@@ -55,7 +55,7 @@ func TestEveryRuleHasARow(t *testing.T) {
 
 // TestSecondApplyChangesNothing applies the valid objects twice, as a GitOps tool does.
 func TestSecondApplyChangesNothing(t *testing.T) {
-	for _, text := range []string{connection, mcpServer} {
+	for _, text := range []string{connection, mcpServer, scopePolicy} {
 		var versions []string
 		for range 2 {
 			o := parse(t, text)

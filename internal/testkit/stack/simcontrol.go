@@ -20,6 +20,7 @@ import (
 
 	"github.com/makeops/make-operator/internal/consent"
 	"github.com/makeops/make-operator/internal/makesim"
+	"github.com/makeops/make-operator/internal/testkit/person"
 )
 
 // simClient speaks HTTPS with makesim and follows no redirect.
@@ -111,27 +112,22 @@ func (s *Stack) Consent(ctx context.Context, conn client.ObjectKey, userID int64
 	if err != nil {
 		return 0, err
 	}
-	start := s.ConsentURL + consent.ConnectPath + conn.Namespace + "/" + conn.Name
-	authorize, err := submit(ctx, c, start, nil)
-	if err != nil {
-		return 0, fmt.Errorf("leave the start page: %w", err)
-	}
-	form := authorize.Query()
-	form.Set("decision", "approve")
-	form.Set("user", strconv.FormatInt(userID, 10))
-	back, err := submit(ctx, c, s.SimURL+authorize.Path, form)
-	if err != nil {
-		return 0, fmt.Errorf("allow the request at Make: %w", err)
-	}
-	request, err := http.NewRequestWithContext(ctx, http.MethodGet, back.String(), http.NoBody)
+	browser, err := person.New(http.DefaultTransport)
 	if err != nil {
 		return 0, err
 	}
-	response, err := c.Do(request)
-	if err != nil {
-		return 0, errors.New("come back from Make: no answer") // the error would hold the code
-	}
-	return response.StatusCode, response.Body.Close()
+	start := s.ConsentURL + consent.ConnectPath + conn.Namespace + "/" + conn.Name
+	page, err := browser.Consent(ctx, start, func(ctx context.Context, authorize string) (*url.URL, error) {
+		asked, err := url.Parse(authorize)
+		if err != nil {
+			return nil, err
+		}
+		form := asked.Query()
+		form.Set("decision", "approve")
+		form.Set("user", strconv.FormatInt(userID, 10))
+		return submit(ctx, c, s.SimURL+asked.Path, form)
+	})
+	return page.Status, err
 }
 
 // submit posts a form and returns where the answer sends the browser.

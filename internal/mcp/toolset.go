@@ -9,22 +9,24 @@ import (
 	"github.com/makeops/make-operator/internal/mcp/access"
 )
 
-// catalogue holds the tools that the server's own scopes and configuration allow, and answers which of them a caller
+// toolset holds the tools that the server's own scopes and configuration allow, and answers which of them a caller
 // may see and use.
-type catalogue struct {
+type toolset struct {
 	filter Tools
 	fixed  []*tool
+	byName map[string]*tool // of fixed
 	// scenarios is nil when scenarios are not offered as tools.
 	scenarios *scenarioTools
 }
 
-// newCatalogue keeps the tools that the server may offer. Scenario tools need two scopes of the server's token: one to
+// newToolset keeps the tools that the server may offer. Scenario tools need two scopes of the server's token: one to
 // find the scenarios, one to run them.
-func newCatalogue(cfg Config, fixed []*tool, scenarios *scenarioTools) *catalogue {
-	c := &catalogue{filter: cfg.Tools}
+func newToolset(cfg Config, fixed []*tool, scenarios *scenarioTools) *toolset {
+	c := &toolset{filter: cfg.Tools, byName: map[string]*tool{}}
 	for _, t := range fixed {
 		if c.filter.offers(t.definition.Name, t.readOnly()) && (t.scope == "" || slices.Contains(cfg.Scopes, t.scope)) {
 			c.fixed = append(c.fixed, t)
+			c.byName[t.definition.Name] = t
 		}
 	}
 	holdsBoth := slices.Contains(cfg.Scopes, scopeScenariosRead) && slices.Contains(cfg.Scopes, scopeScenariosRun)
@@ -35,11 +37,9 @@ func newCatalogue(cfg Config, fixed []*tool, scenarios *scenarioTools) *catalogu
 }
 
 // scope returns the scope that a tool needs, and whether the server may offer a tool of that name at all. It asks nobody.
-func (c *catalogue) scope(name string) (string, bool) {
-	for _, t := range c.fixed {
-		if t.definition.Name == name {
-			return t.scope, true
-		}
+func (c *toolset) scope(name string) (string, bool) {
+	if t := c.byName[name]; t != nil {
+		return t.scope, true
 	}
 	if _, isScenario := scenarioID(name); isScenario && c.scenarios != nil && c.filter.offers(name, false) {
 		return scopeScenariosRun, true
@@ -49,7 +49,7 @@ func (c *catalogue) scope(name string) (string, bool) {
 
 // missingScopes returns what a caller lacks for a tool that is within its reach; nil when nothing is missing and also
 // when no scope would help.
-func (c *catalogue) missingScopes(grants access.Grants, name string) []string {
+func (c *toolset) missingScopes(grants access.Grants, name string) []string {
 	scope, offered := c.scope(name)
 	grants = grants.Callable()
 	if !offered || permits(grants, name, scope) || !admits(grants, name) {
@@ -60,7 +60,7 @@ func (c *catalogue) missingScopes(grants access.Grants, name string) []string {
 
 // find returns the tool that a caller means, or nil when there is none that this caller may use. An error means that the
 // tool could not be looked up.
-func (c *catalogue) find(ctx context.Context, grants access.Grants, name string) (*tool, error) {
+func (c *toolset) find(ctx context.Context, grants access.Grants, name string) (*tool, error) {
 	scope, offered := c.scope(name)
 	if !offered || !permits(grants.Callable(), name, scope) {
 		return nil, nil
@@ -68,13 +68,12 @@ func (c *catalogue) find(ctx context.Context, grants access.Grants, name string)
 	if id, isScenario := scenarioID(name); isScenario {
 		return c.scenarios.find(ctx, id)
 	}
-	at := slices.IndexFunc(c.fixed, func(t *tool) bool { return t.definition.Name == name })
-	return c.fixed[at], nil
+	return c.byName[name], nil
 }
 
 // list returns the tools that a caller may use or only see, always in the same order. complete is false when the scenarios could not
 // be read and are missing or old.
-func (c *catalogue) list(ctx context.Context, grants access.Grants) (tools []*sdk.Tool, complete bool) {
+func (c *toolset) list(ctx context.Context, grants access.Grants) (tools []*sdk.Tool, complete bool) {
 	tools, complete = []*sdk.Tool{}, true
 	candidates := c.fixed
 	if c.scenarios != nil && grantsScope(grants, scopeScenariosRun) {
