@@ -16,9 +16,9 @@ func flagGroups() []flagGroup {
 			{"listen", "HOST:PORT", "MCP listener; default " + defaultListen, text(func(c *Config) *string { return &c.Listen })},
 			{"operations-listen", "HOST:PORT", "listener of /healthz, /readyz and /metrics; default " + defaultOperationsListen, text(func(c *Config) *string { return &c.OperationsListen })},
 			{"resource", "URL", "URL at which callers reach this server; its path is the MCP endpoint", text(func(c *Config) *string { return &c.Resource })},
-			{"allowed-host", "HOST", "adds a Host header to serve beside the resource's", list(func(c *Config) *[]string { return &c.AllowedHosts })},
-			{"allowed-origin", "ORIGIN", "adds an origin of web pages that may call, as https://app.example.com", list(func(c *Config) *[]string { return &c.AllowedOrigins })},
-			{"trusted-proxy", "CIDR", "adds proxies in front whose X-Forwarded-For is believed", list(func(c *Config) *[]string { return &c.TrustedProxies })},
+			{"allowed-host", "HOST", "adds a Host header to serve beside the resource's", adding(func(c *Config) *[]string { return &c.AllowedHosts })},
+			{"allowed-origin", "ORIGIN", "adds an origin of web pages that may call, as https://app.example.com", adding(func(c *Config) *[]string { return &c.AllowedOrigins })},
+			{"trusted-proxy", "CIDR", "adds proxies in front whose X-Forwarded-For is believed", adding(func(c *Config) *[]string { return &c.TrustedProxies })},
 			{"tls-cert-file", "FILE", "serves TLS with this PEM certificate, read again when it changes", text(func(c *Config) *string { return &c.TLS.CertFile })},
 			{"tls-key-file", "FILE", "its key", text(func(c *Config) *string { return &c.TLS.KeyFile })},
 		}},
@@ -111,8 +111,8 @@ func yes(field func(*Config) *bool) func(*Invocation, string) error {
 	}
 }
 
-// list adds to what is there.
-func list(field func(*Config) *[]string) func(*Invocation, string) error {
+// adding adds to what is there.
+func adding(field func(*Config) *[]string) func(*Invocation, string) error {
 	return func(inv *Invocation, v string) error {
 		*field(&inv.Config) = append(*field(&inv.Config), v)
 		return nil

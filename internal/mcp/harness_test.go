@@ -93,16 +93,7 @@ func start(t *testing.T, change func(*mcp.Config)) *env {
 	if change != nil {
 		change(&cfg)
 	}
-	if err := cfg.Validate(); err != nil {
-		t.Fatal(err)
-	}
-	e.server, err = mcp.New(cfg, mcp.Options{Version: "test", Audit: e.audit, Log: slog.New(slog.NewJSONHandler(e.logs, nil)), Clock: e.clock})
-	if err != nil {
-		t.Fatal(err)
-	}
-	listener := httptest.NewServer(e.server.Handler())
-	t.Cleanup(listener.Close)
-	e.url = listener.URL + "/mcp"
+	e.serve(cfg)
 	t.Cleanup(func() {
 		for _, secret := range []string{makesim.RootToken, makesim.ReaderToken} {
 			if strings.Contains(e.audit.String()+e.logs.String(), secret) {
@@ -113,19 +104,29 @@ func start(t *testing.T, change func(*mcp.Config)) *env {
 	return e
 }
 
-// allScopes are those that some tool of the catalogue needs.
-func allScopes() []string {
-	var scopes []string
-	for _, t := range catalogue.Tools() {
-		if t.Scope != "" && !slices.Contains(scopes, t.Scope) {
-			scopes = append(scopes, t.Scope)
-		}
-	}
-	return scopes
+// reconfigure starts another server in place of the first one.
+func (e *env) reconfigure(change func(*mcp.Config)) {
+	e.t.Helper()
+	cfg := e.config()
+	change(&cfg)
+	e.serve(cfg)
 }
 
-// everything is a change of the config: a server with every scope, for every team of the organization.
-func everything(c *mcp.Config) { c.Scopes, c.TeamID = allScopes(), 0 }
+func (e *env) serve(cfg mcp.Config) {
+	e.t.Helper()
+	t := e.t
+	if err := cfg.Validate(); err != nil {
+		t.Fatal(err)
+	}
+	var err error
+	e.server, err = mcp.New(cfg, mcp.Options{Version: "test", Audit: e.audit, Log: slog.New(slog.NewJSONHandler(e.logs, nil)), Clock: e.clock})
+	if err != nil {
+		t.Fatal(err)
+	}
+	listener := httptest.NewServer(e.server.Handler())
+	t.Cleanup(listener.Close)
+	e.url = listener.URL + "/mcp"
+}
 
 func (e *env) config() mcp.Config {
 	rule := func(subject string, scopes, tools []string) mcp.Rule {
@@ -288,6 +289,7 @@ type auditLine struct {
 	ArgumentsDigest            string
 	ScenarioID                 int64
 	ExecutionID                string
+	TraceID, TokenID           string
 }
 
 func (e *env) auditLines() []auditLine {
