@@ -35,6 +35,10 @@ const (
 	//   NeedsReauthorization  the grant is gone (revoked, expired or used up): consent again.
 	//   NonRefreshable        Make gave no refresh token; the access token ends at its expiry: use a confidential client.
 	//   RefreshOutcomeLost    a refresh was answered but the answer was lost, and Make refused the old token: consent again.
+	//   RefreshInProgress     a process of the operator is refreshing, or was when it ended: wait some seconds.
+	//   RefreshUncertain      the answer to a refresh was lost, and spec.auth.oauth.uncertainRefreshPolicy says to wait.
+	//   GrantRolledBack       the stored grant is older than one that was in use (a backup was restored): consent again.
+	//   CredentialShared      another connection holds the same refresh token: use one connection with two consumers.
 	//   RateLimited           Make asked to wait.
 	Authorized = "Authorized"
 	// ScopesGranted: Make granted exactly what each consumer asked for.
@@ -107,6 +111,9 @@ const (
 	ReasonNonRefreshable       = "NonRefreshable"
 	ReasonRefreshOutcomeLost   = "RefreshOutcomeLost"
 	ReasonRefreshInProgress    = "RefreshInProgress"
+	ReasonRefreshUncertain     = "RefreshUncertain"
+	ReasonGrantRolledBack      = "GrantRolledBack"
+	ReasonCredentialShared     = "CredentialShared"
 	ReasonRateLimited          = "RateLimited"
 	ReasonMakeRefused          = "MakeRefused"
 	ReasonMakeUnavailable      = "MakeUnavailable"

@@ -32,6 +32,7 @@ type MakeConnection struct {
 
 // MakeConnectionSpec says which Make organization, by which credential, with which scopes and for whom.
 //
+// +kubebuilder:validation:XValidation:rule="!has(oldSelf.rotation) || !has(oldSelf.rotation.generation) || oldSelf.rotation.generation == 0 || (has(self.rotation) && has(self.rotation.generation))",message="rotation.generation can only grow, so it cannot be removed"
 // +kubebuilder:validation:XValidation:rule="!has(self.consumers) || self.consumers.all(c, !has(c.scopes) || c.scopes.all(s, s in self.scopes))",message="a consumer's scopes must be among spec.scopes"
 type MakeConnectionSpec struct {
 	// zone is the host of the Make environment where the credential was made, such as eu1.make.com; hosts beyond Make's own need
@@ -122,7 +123,29 @@ type OAuthAuth struct {
 	// makeops.dev/credential=true.
 	// +required
 	ClientRef LocalRef `json:"clientRef,omitzero"`
+
+	// uncertainRefreshPolicy says what happens when the answer to a refresh was lost, so that nobody knows whether Make replaced the
+	// refresh token: Retry (the default) presents it again after some seconds, WaitForExpiry first lets the access token end,
+	// Reauthorize asks for another consent. A server that takes a token's second presentation for theft may then end the grant and
+	// raise an alarm.
+	// +optional
+	UncertainRefreshPolicy UncertainRefreshPolicy `json:"uncertainRefreshPolicy,omitempty"`
 }
+
+// UncertainRefreshPolicy is Retry, WaitForExpiry or Reauthorize; empty means Retry.
+//
+// +kubebuilder:validation:Enum=Retry;WaitForExpiry;Reauthorize
+type UncertainRefreshPolicy string
+
+// The policies for a refresh whose outcome is not known.
+const (
+	// RetryUncertain presents the refresh token again. It is the most likely to keep the grant.
+	RetryUncertain UncertainRefreshPolicy = "Retry"
+	// WaitForExpiry presents it again when the access token has ended, so that a server's alarm costs nothing that still works.
+	WaitForExpiry UncertainRefreshPolicy = "WaitForExpiry"
+	// Reauthorize never presents it again.
+	Reauthorize UncertainRefreshPolicy = "Reauthorize"
+)
 
 // SecretKeyRef names one key of a Secret in the same namespace.
 type SecretKeyRef struct {
@@ -237,6 +260,38 @@ type MakeConnectionStatus struct {
 	// authorization says where to consent, while consent is awaited.
 	// +optional
 	Authorization Authorization `json:"authorization,omitzero"`
+
+	// retry says when the operator calls Make again, after calls that failed; absent while none did.
+	// +optional
+	Retry Retry `json:"retry,omitzero"`
+}
+
+// Retry is the wait between failing calls to Make. It grows, survives a restart of the operator, and ends at once when the spec or
+// the credential's Secret changes.
+type Retry struct {
+	// calls to Make that failed attempts have cost since the last success.
+	// +optional
+	// +kubebuilder:validation:Minimum=0
+	Calls int32 `json:"calls,omitempty"`
+
+	// notBeforeTime is when Make is called again.
+	// +optional
+	NotBeforeTime metav1.Time `json:"notBeforeTime,omitzero"`
+
+	// reason of the failure, as a condition names it.
+	// +optional
+	// +kubebuilder:validation:MaxLength=64
+	Reason string `json:"reason,omitempty"`
+
+	// observedGeneration is the spec's generation that failed.
+	// +optional
+	// +kubebuilder:validation:Minimum=0
+	ObservedGeneration int64 `json:"observedGeneration,omitempty"`
+
+	// credentialVersion is the resourceVersion of the credential's Secret that failed.
+	// +optional
+	// +kubebuilder:validation:MaxLength=64
+	CredentialVersion string `json:"credentialVersion,omitempty"`
 }
 
 // Account is a user at Make.

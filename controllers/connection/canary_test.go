@@ -156,6 +156,7 @@ var _ = Describe("A secret value", func() {
 		w.down()
 		w.pass()
 		w.up()
+		w.clock.Step(settle)
 		w.ready()
 		Expect(w.canary.kinds()).To(ConsistOf(rootToken, mintedToken, accessToken, refreshToken, clientSecret))
 	})

@@ -14,37 +14,80 @@ import (
 	"github.com/makeops/make-operator/internal/step"
 )
 
-// refreshGrant makes sure that there is a consent, and that its access token is not about to expire.
+// refreshGrant makes sure that there is a consent, and that its access token is not about to expire. What fails meanwhile takes nothing
+// away that still works.
 func (p *pass) refreshGrant(ctx context.Context) error {
 	o := p.rec.OAuth
 	switch {
 	case o == nil || o.ClientID != p.clientID():
 		return p.awaitConsent()
+	case p.Refresher.RolledBack(p.id, o, p.ask()):
+		return p.refuseRollback()
 	case o.Dead != "":
-		return p.needConsent(o.Dead)
+		return p.needConsent(o.Dead).Contained()
 	}
 	p.showAccount(o.AccountID, o.AccountName, o.Scopes)
 	if !p.refreshDue() || p.suspended() {
 		return p.checkExpiry()
 	}
-	rec, err := p.Refresher.Refresh(ctx, p.id, p.oauth(), p.conn.Spec.Rotation.Generation)
+	rec, err := p.Refresher.Refresh(ctx, p.id, p.oauth(), p.ask())
 	metrics.Refreshed(err)
 	if rec != nil {
 		p.rec = rec
 	}
+	if p.rec.OAuth == nil {
+		return p.awaitConsent()
+	}
+	p.showAccount(p.rec.OAuth.AccountID, p.rec.OAuth.AccountName, p.rec.OAuth.Scopes)
+	return p.containWhileAlive(p.refreshed(err))
+}
+
+// ask is what a refresh is to do besides refreshing.
+func (p *pass) ask() rotation.Ask {
+	return rotation.Ask{
+		RotationGeneration: p.conn.Spec.Rotation.Generation, Uncertain: p.conn.Spec.Auth.OAuth.UncertainRefreshPolicy,
+	}
+}
+
+// refreshed says what the outcome of a refresh means for the connection.
+func (p *pass) refreshed(err error) error {
 	switch {
 	case errors.Is(err, rotation.ErrHeld):
-		return inProgress("another replica is refreshing the token", heldPause)
-	case errors.Is(err, rotation.ErrDead):
-		return p.needConsent(p.rec.OAuth.Dead)
+		return inProgress("a refresh of the token may still be under way", heldPause)
+	case errors.Is(err, rotation.ErrUncertain):
+		return p.uncertain()
+	case errors.Is(err, rotation.ErrRolledBack):
+		return p.refuseRollback()
+	case errors.Is(err, rotation.ErrDead), err == nil && p.rec.OAuth.Dead != "":
+		return p.needConsent(p.rec.OAuth.Dead).Contained()
 	case err != nil:
 		return p.classify(err)
-	case p.rec.OAuth == nil:
-		return p.awaitConsent()
-	case p.rec.OAuth.Dead != "":
-		return p.needConsent(p.rec.OAuth.Dead)
 	}
 	return nil
+}
+
+// containWhileAlive lets the steps after a failed refresh serve the access token, as long as it works.
+func (p *pass) containWhileAlive(err error) error {
+	if problem, ok := errors.AsType[*step.Problem](err); ok && problem.Reason != v1alpha1.ReasonGrantRolledBack && p.rec.OAuth.Expiry.After(p.now) {
+		return problem.Contained()
+	}
+	return err
+}
+
+// uncertain is for a refresh whose answer was lost, where the owner chose to wait.
+func (p *pass) uncertain() *step.Problem {
+	problem := step.Retryf(v1alpha1.ReasonRefreshUncertain,
+		"the answer to a refresh was lost: it is repeated when the access token has ended, as spec.auth.oauth.uncertainRefreshPolicy says")
+	problem.After = max(p.rec.OAuth.Expiry.Sub(p.now), time.Second)
+	return problem
+}
+
+// refuseRollback is for a grant that came back from a backup. What consumers hold is newer and stays.
+func (p *pass) refuseRollback() *step.Problem {
+	p.conn.Status.Authorization.URL = p.consentURL()
+	return step.Stallf(v1alpha1.ReasonGrantRolledBack,
+		"the stored grant was put back from a backup, and its refresh token was used up since: open status.authorization.url in a browser "+
+			"and consent again")
 }
 
 // heldPause is how often a refresh by another replica is looked at.

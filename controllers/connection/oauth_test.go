@@ -17,6 +17,9 @@ func byOAuth(c *v1alpha1.MakeConnection) {
 	c.Spec.Auth = v1alpha1.Auth{OAuth: &v1alpha1.OAuthAuth{ClientRef: v1alpha1.LocalRef{Name: "make-client"}}}
 }
 
+// settle is for how long a request whose answer was lost may still be inside Make.
+const settle = 3 * time.Second
+
 var _ = Describe("A connection by OAuth", func() {
 	var w *world
 	BeforeEach(func() { w = newWorld() })
@@ -131,6 +134,7 @@ var _ = Describe("A connection by OAuth", func() {
 		o = w.pass()
 		Expect(o.conditions).To(HaveKeyWithValue("Ready", "True/Succeeded"), "nothing is lost yet")
 		Expect(o.queue).To(Equal("backoff"))
+		w.clock.Step(settle)
 		o = w.stalled(v1alpha1.ReasonRefreshOutcomeLost)
 		Expect(o.messages["Authorized"]).To(ContainSubstring("status.authorization.url"))
 		Expect(w.crm().Status.Authorization.URL).NotTo(BeEmpty())
@@ -152,6 +156,7 @@ var _ = Describe("A connection by OAuth", func() {
 			w.due(o)
 			loseAnswers(1)
 			w.pass()
+			w.clock.Step(settle)
 			w.ready()
 			Expect(presented()).To(Equal(2))
 			Expect(w.sim.TokenAlive(w.token("crm-reporting"))).To(BeTrue())
@@ -196,6 +201,7 @@ var _ = Describe("A connection by OAuth", func() {
 		Expect(o.conditions).To(HaveKeyWithValue("Ready", "True/Succeeded"))
 		Expect(o.queue).To(Equal("backoff"))
 		w.up()
+		w.clock.Step(settle)
 		w.ready()
 	})
 

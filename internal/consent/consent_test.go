@@ -271,7 +271,7 @@ func TestStranger(t *testing.T) {
 	r := newRig(t)
 	page := r.consent(makesim.OtherUserID)
 	if page.Status != http.StatusForbidden || !strings.Contains(page.Body, "You signed in to Make as Otto Other") ||
-		!strings.Contains(page.Body, "organization 42") || strings.Contains(page.Body, "did not confirm") {
+		!strings.Contains(page.Body, "organization 42") || !strings.Contains(page.Body, "was revoked") || strings.Contains(page.Body, "did not confirm") {
 		t.Errorf("status %d:\n%s", page.Status, page.Body)
 	}
 	if r.granted() != nil {
@@ -288,7 +288,7 @@ func TestStrangerWhoCannotBeRevoked(t *testing.T) {
 	callback := r.approve(r.begin("crm"), makesim.OtherUserID)
 	r.fault("/oauth/v2/revoke")
 	page := r.open(callback)
-	if page.Status != http.StatusForbidden || !strings.Contains(page.Body, "did not confirm") || len(r.alive()) == 0 {
+	if page.Status != http.StatusForbidden || !strings.Contains(page.Body, "did not confirm") || strings.Contains(page.Body, "was revoked") || len(r.alive()) == 0 {
 		t.Errorf("status %d, %d tokens are alive:\n%s", page.Status, len(r.alive()), page.Body)
 	}
 	r.fault("")

@@ -49,13 +49,15 @@ type rig struct {
 	http    http.Handler
 	handler http.Handler
 	browser *person.Browser
+	// public is where browsers reach the operator.
+	public string
 	// refuse is what the API server answers to a write; nil lets it pass.
 	refuse func(o client.Object) error
 }
 
 func newRig(t *testing.T) *rig {
 	t.Helper()
-	r := &rig{t: t, clock: clocktesting.NewFakePassiveClock(start), refuse: func(client.Object) error { return nil }}
+	r := &rig{t: t, public: publicURL, clock: clocktesting.NewFakePassiveClock(start), refuse: func(client.Object) error { return nil }}
 	var err error
 	if r.sim, err = makesim.NewTLSServer(makesim.Options{Clock: r.clock}); err != nil {
 		t.Fatal(err)
@@ -189,7 +191,7 @@ func (r *rig) newBrowser() *person.Browser {
 // restart starts the operator anew, with the same API server and the same keys.
 func (r *rig) restart() {
 	r.server = &consent.Server{
-		Client: r.client, Secrets: optin.Reader{Live: r.client}, Grants: r.store, Make: r.api, Clock: r.clock, PublicURL: publicURL,
+		Client: r.client, Secrets: optin.Reader{Live: r.client}, Grants: r.store, Make: r.api, Clock: r.clock, PublicURL: r.public,
 	}
 	r.handler = r.server.Handler()
 }

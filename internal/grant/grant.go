@@ -91,6 +91,8 @@ type OAuth struct {
 	// AccountID and AccountName are of the user who consented.
 	AccountID   int64  `json:"accountID"`
 	AccountName string `json:"accountName"`
+	// KeepsRefreshToken says that the last refresh left the refresh token as it was: presenting it again is no reuse.
+	KeepsRefreshToken bool `json:"keepsRefreshToken,omitempty"`
 	// OrganizationID is the organization of which the user was found to be a member; zero in grants of before that was kept.
 	OrganizationID int64 `json:"organizationID,omitempty"`
 	// Unparsed is an answer of the token endpoint that we could not read: kept, because it may hold the only valid refresh token.

@@ -34,8 +34,9 @@ type TokenResponse struct {
 }
 
 // ParseTokenResponse reads the body of a successful token call again. A body that
-// is not understood is Invalid, with Raw and Received set beside the error; a body
-// that is an OAuth error gets that error's kind, without Raw.
+// is not understood is Invalid, with Raw and Received set beside the error, and with
+// RefreshToken where that much was understood; a body that is an OAuth error gets
+// that error's kind, without Raw.
 func ParseTokenResponse(raw []byte, received time.Time) (TokenResponse, error) {
 	tokens, failed := parseTokenResponse(raw, received)
 	if failed != nil {
@@ -57,6 +58,10 @@ func parseTokenResponse(raw []byte, received time.Time) (TokenResponse, *Error) 
 	}
 	t := unread
 	t.TokenType = "Bearer"
+	// Make has replaced the token that was presented, so its successor counts even where the rest is of no use.
+	if next := ""; json.Unmarshal(members["refresh_token"], &next) == nil && isToken(next) {
+		unread.RefreshToken = next
+	}
 	for name, field := range map[string]*string{
 		"access_token": &t.AccessToken, "refresh_token": &t.RefreshToken, "token_type": &t.TokenType,
 	} {

@@ -48,7 +48,12 @@ func TestParseTokenResponse(t *testing.T) {
 		{name: "negative lifetime", raw: `{"access_token":"a","expires_in":-1}`, kind: makeapi.Invalid},
 		{name: "lifetime is no number", raw: `{"access_token":"a","expires_in":"NaN"}`, kind: makeapi.Invalid},
 		{name: "lifetime is a list", raw: `{"access_token":"a","expires_in":[300]}`, kind: makeapi.Invalid},
-		{name: "no access token", raw: `{"refresh_token":"r"}`, kind: makeapi.Invalid},
+		{name: "no access token", raw: `{"refresh_token":"r"}`, want: makeapi.TokenResponse{RefreshToken: "r"}, kind: makeapi.Invalid},
+		{
+			name: "unusable access token beside a refresh token", raw: `{"access_token":7,"refresh_token":"r"}`,
+			want: makeapi.TokenResponse{RefreshToken: "r"}, kind: makeapi.Invalid,
+		},
+		{name: "refresh token is null", raw: `{"refresh_token":null}`, kind: makeapi.Invalid},
 		{name: "empty access token", raw: `{"access_token":""}`, kind: makeapi.Invalid},
 		{name: "access token is a number", raw: `{"access_token":7}`, kind: makeapi.Invalid},
 		{name: "access token breaks a header", raw: `{"access_token":"a\r\nb: c"}`, kind: makeapi.Invalid},

@@ -95,7 +95,7 @@ func TestCommitGoesOn(t *testing.T) {
 				if test.cancels {
 					cancel()
 				}
-			}), 5)
+			}), rotation.Ask{RotationGeneration: 5})
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -132,7 +132,7 @@ func TestConsentMeanwhileCounts(t *testing.T) {
 					}
 				}
 				consented = w.consent(id, generation)
-			}), 0)
+			}), rotation.Ask{})
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -152,7 +152,7 @@ func TestDeletionMeanwhileCounts(t *testing.T) {
 		if err := w.store.Delete(t.Context(), id); err != nil {
 			t.Fatal(err)
 		}
-	}), 0)
+	}), rotation.Ask{})
 	if err != nil || rec.OAuth != nil || w.read(id).OAuth != nil {
 		t.Errorf("error %v; record has a grant: %t; stored: %t", err, rec.OAuth != nil, w.read(id).OAuth != nil)
 	}
@@ -178,6 +178,16 @@ func cutOff(w *world, meanwhile func()) (*rotation.Refresher, rotation.Authoriza
 	return holder, answered(w, func() { cut = true })
 }
 
+// takeOver is a refresh by another process, which sees the intent and lets the holder's request settle.
+func (w *world) takeOver(id grant.Identity, server rotation.AuthorizationServer) (*grant.Record, error) {
+	p := w.process("pod-2", "p2")
+	if _, err := p.Refresh(context.Background(), id, server, rotation.Ask{}); !errors.Is(err, rotation.ErrHeld) {
+		w.t.Errorf("before the holder's request has settled: %v", err)
+	}
+	w.clock.Step(settle)
+	return p.Refresh(context.Background(), id, server, rotation.Ask{})
+}
+
 // sleeper is a clock that calls back at each sleep.
 type sleeper struct {
 	clock.Clock
@@ -200,12 +210,12 @@ func TestLateHolderWaitsForItsSuccessor(t *testing.T) {
 			holder, server := cutOff(w, func() {
 				go func() {
 					defer close(done)
-					_, _ = w.process("pod-2", "p2").Refresh(context.Background(), id, serverFunc(
+					_, _ = w.takeOver(id, serverFunc(
 						func(ctx context.Context, value string) (makeapi.TokenResponse, error) {
 							close(announced)
 							<-resumed
 							return w.app.Refresh(ctx, value)
-						}), 0)
+						}))
 				}()
 				<-announced
 			})
@@ -219,7 +229,7 @@ func TestLateHolderWaitsForItsSuccessor(t *testing.T) {
 					resume()
 				}
 			}}
-			if _, err := holder.Refresh(t.Context(), id, server, 0); err != nil {
+			if _, err := holder.Refresh(t.Context(), id, server, rotation.Ask{}); err != nil {
 				t.Fatal(err)
 			}
 			resume()
@@ -248,7 +258,7 @@ func TestLateHolderOutlivesItsSuccessor(t *testing.T) {
 				w.gone["pod-2"] = gone
 			})
 			before := w.clock.Now()
-			if _, err := holder.Refresh(t.Context(), id, server, 0); err != nil {
+			if _, err := holder.Refresh(t.Context(), id, server, rotation.Ask{}); err != nil {
 				t.Fatal(err)
 			}
 			if waited := w.clock.Since(before); !gone && waited < takeover {
@@ -265,12 +275,12 @@ func TestLateHolderRevivesTheGrant(t *testing.T) {
 	w := newWorld(t, makesim.ClassStrict)
 	id := w.consented()
 	holder, server := cutOff(w, func() {
-		_, err := w.process("pod-2", "p2").Refresh(t.Context(), id, w.app, 0)
+		_, err := w.takeOver(id, w.app)
 		if dead := w.read(id).OAuth.Dead; !errors.Is(err, rotation.ErrDead) || dead != v1alpha1.ReasonRefreshOutcomeLost {
 			t.Errorf("the successor: %v, dead is %q", err, dead)
 		}
 	})
-	if _, err := holder.Refresh(t.Context(), id, server, 0); err != nil {
+	if _, err := holder.Refresh(t.Context(), id, server, rotation.Ask{}); err != nil {
 		t.Fatal(err)
 	}
 	w.checkUsable(id)
@@ -287,11 +297,11 @@ func TestLateHolderYieldsToItsSuccessor(t *testing.T) {
 			var stored *grant.Record
 			holder, server := cutOff(w, func() {
 				var err error
-				if stored, err = w.process("pod-2", "p2").Refresh(t.Context(), id, w.app, 0); err != nil {
+				if stored, err = w.takeOver(id, w.app); err != nil {
 					t.Error(err)
 				}
 			})
-			rec, err := holder.Refresh(t.Context(), id, server, 0)
+			rec, err := holder.Refresh(t.Context(), id, server, rotation.Ask{})
 			if err != nil {
 				t.Fatal(err)
 			}

@@ -180,24 +180,27 @@ func (m *model) live(a *actor) {
 		if m.atRest() {
 			return
 		}
-		_, _ = refresher.Refresh(context.Background(), grant.Identity{}, seat{m, a}, 0)
+		m.clock.Step(settle)
+		_, _ = refresher.Refresh(context.Background(), grant.Identity{}, seat{m, a}, rotation.Ask{})
 	}
 }
 
 // heal is a last process that comes when all others have ended, and waits as long as it must.
 func (m *model) heal() {
+	healer := &actor{name: "healer"}
+	refresher := &rotation.Refresher{
+		Grants: seat{m, healer}, Liveness: seat{m, healer}, Clock: m.clock,
+		Holder: grant.Holder{PodName: "healer", PodUID: "healer", Process: "healer"},
+	}
 	for range 3 {
 		if m.atRest() {
 			break
 		}
+		m.clock.Step(settle)
 		for _, a := range m.processes {
 			m.dead[a.name] = true
 		}
-		a := &actor{name: "healer"}
-		refresher := &rotation.Refresher{
-			Grants: seat{m, a}, Liveness: seat{m, a}, Clock: m.clock, Holder: grant.Holder{PodName: a.name, PodUID: a.name, Process: a.name},
-		}
-		_, err := refresher.Refresh(context.Background(), grant.Identity{}, seat{m, a}, 0)
+		_, err := refresher.Refresh(context.Background(), grant.Identity{}, seat{m, healer}, rotation.Ask{})
 		m.tell("healer: %v", err)
 	}
 	o := m.load().OAuth

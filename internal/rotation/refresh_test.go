@@ -1,7 +1,6 @@
 package rotation_test
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"net/http"
@@ -26,7 +25,7 @@ func TestRefresh(t *testing.T) {
 			before := w.read(id).OAuth
 			w.clock.Step(4 * time.Minute)
 
-			rec, err := w.process("pod", "p1").Refresh(t.Context(), id, w.app, 3)
+			rec, err := w.process("pod", "p1").Refresh(t.Context(), id, w.app, rotation.Ask{RotationGeneration: 3})
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -39,6 +38,7 @@ func TestRefresh(t *testing.T) {
 			want := *before
 			want.Generation, want.AccessToken, want.RefreshToken = 2, rec.OAuth.AccessToken, rec.OAuth.RefreshToken
 			want.Issued, want.Expiry = w.clock.Now(), w.clock.Now().Add(5*time.Minute)
+			want.KeepsRefreshToken = class == makesim.ClassNoRotation
 			if diff := cmp.Diff(&want, rec.OAuth); diff != "" {
 				t.Errorf("(-want +got):\n%s", diff)
 			}
@@ -69,7 +69,7 @@ func TestIntentComesFirst(t *testing.T) {
 		}
 		return w.app.Refresh(ctx, value)
 	})
-	if _, err := w.process("pod", "p1").Refresh(t.Context(), id, server, 0); err != nil {
+	if _, err := w.process("pod", "p1").Refresh(t.Context(), id, server, rotation.Ask{}); err != nil {
 		t.Fatal(err)
 	}
 }
@@ -112,7 +112,12 @@ func TestRefusals(t *testing.T) {
 					}
 				}
 				server := serverFunc(func(context.Context, string) (makeapi.TokenResponse, error) { return makeapi.TokenResponse{}, test.err })
-				_, err := w.process("pod", "p1").Refresh(t.Context(), id, server, 0)
+				p := w.process("pod", "p1")
+				if earlier > 0 {
+					_, _ = p.Refresh(t.Context(), id, server, rotation.Ask{}) // sees the intent
+					w.clock.Step(settle)
+				}
+				_, err := p.Refresh(t.Context(), id, server, rotation.Ask{})
 				if !errors.Is(err, test.err) || errors.Is(err, rotation.ErrDead) != test.dead {
 					t.Errorf("error %v", err)
 				}
@@ -145,7 +150,7 @@ func TestRefusalThatCannotBeStored(t *testing.T) {
 				}
 				return makeapi.TokenResponse{}, &makeapi.Error{Kind: kind}
 			})
-			_, err := w.process("pod", "p1").Refresh(t.Context(), id, server, 0)
+			_, err := w.process("pod", "p1").Refresh(t.Context(), id, server, rotation.Ask{})
 			if !errors.Is(err, grant.ErrConflict) || errors.Is(err, rotation.ErrDead) {
 				t.Errorf("error %v, want %v and not %v", err, grant.ErrConflict, rotation.ErrDead)
 			}
@@ -164,7 +169,7 @@ func TestRevokedBehindOurBack(t *testing.T) {
 	w.sim.RevokeToken(value)
 	p := w.process("pod", "p1")
 	for range 2 { // the second time without asking Make
-		if _, err := p.Refresh(t.Context(), id, w.app, 0); !errors.Is(err, rotation.ErrDead) {
+		if _, err := p.Refresh(t.Context(), id, w.app, rotation.Ask{}); !errors.Is(err, rotation.ErrDead) {
 			t.Errorf("error %v, want %v", err, rotation.ErrDead)
 		}
 	}
@@ -194,42 +199,90 @@ func TestNothingToPresent(t *testing.T) {
 				t.Error("something was presented")
 				return makeapi.TokenResponse{}, errNetwork
 			})
-			if _, err := w.process("pod", "p1").Refresh(t.Context(), id, server, 0); !errors.Is(err, grant.ErrConflict) {
+			if _, err := w.process("pod", "p1").Refresh(t.Context(), id, server, rotation.Ask{}); !errors.Is(err, grant.ErrConflict) {
 				t.Errorf("error %v, want %v", err, grant.ErrConflict)
 			}
 		})
 	}
 }
 
-// The authorization server answers what no client can read: it is kept, because it may hold the only good token.
+// The authorization server, or something in front of it, answers what no client can read: that is kept, because it may hold the only
+// good token, and does not end the grant.
 func TestUnreadableAnswer(t *testing.T) {
 	const most = 64 << 10
 	long := append([]byte(`{"refresh_token":"only-good-one",`), slices.Repeat([]byte("x"), 3<<20)...)
-	for name, test := range map[string]struct{ raw, want []byte }{
-		"no JSON":         {[]byte("<html>"), []byte("<html>")},
-		"no token":        {[]byte(`{"refresh_token":"r"}`), []byte(`{"refresh_token":"r"}`)},
-		"beyond a Secret": {long, long[:most]},
+	for name, test := range map[string]struct{ raw, kept []byte }{
+		"a proxy's page":           {[]byte("<html>"), []byte("<html>")},
+		"no token":                 {[]byte(`{}`), []byte(`{}`)},
+		"a refresh token of null":  {[]byte(`{"refresh_token":null}`), []byte(`{"refresh_token":null}`)},
+		"an empty refresh token":   {[]byte(`{"refresh_token":""}`), []byte(`{"refresh_token":""}`)},
+		"more than a Secret holds": {long, long[:most]},
+		"nothing":                  {nil, nil},
 	} {
 		t.Run(name, func(t *testing.T) {
 			w := newWorld(t, makesim.ClassStrict)
 			id := w.consented()
 			before := w.read(id).OAuth
 			server := serverFunc(func(context.Context, string) (makeapi.TokenResponse, error) {
-				return makeapi.ParseTokenResponse(test.raw, w.clock.Now())
+				answer, err := makeapi.ParseTokenResponse(test.raw, w.clock.Now())
+				if e, ok := errors.AsType[*makeapi.Error](err); ok {
+					e.Status = http.StatusOK
+				}
+				return answer, err
 			})
-			rec, err := w.process("pod", "p1").Refresh(t.Context(), id, server, 0)
-			if err != nil {
-				t.Fatal(err)
+			p := w.process("pod", "p1")
+			if _, err := p.Refresh(t.Context(), id, server, rotation.Ask{}); makeapi.KindOf(err) != makeapi.UnknownOutcome {
+				t.Errorf("error %v is not about an unknown outcome", err)
 			}
 			got := w.read(id).OAuth
-			if !bytes.Equal(got.Unparsed, test.want) || !bytes.Equal(rec.OAuth.Unparsed, test.want) {
-				t.Errorf("%d bytes are stored and %d in the record, want %d", len(got.Unparsed), len(rec.OAuth.Unparsed), len(test.want))
+			if got.Intent == nil {
+				t.Error("the intent is gone")
 			}
 			want := *before
-			want.Generation, want.Dead, got.Unparsed = 2, v1alpha1.ReasonRefreshOutcomeLost, nil
+			want.Unparsed, got.Intent = test.kept, nil
 			if diff := cmp.Diff(&want, got); diff != "" {
 				t.Errorf("stored (-want +got):\n%s", diff)
 			}
+			w.clock.Step(settle) // it was not processed: the token is still good
+			if _, err := p.Refresh(t.Context(), id, w.app, rotation.Ask{}); err != nil {
+				t.Error(err)
+			}
+			w.checkUsable(id)
+		})
+	}
+}
+
+// Of an answer that is of no use otherwise the refresh token counts: the presented one was replaced by it.
+func TestHalfReadAnswer(t *testing.T) {
+	for name, spoil := range map[string]func(good string) string{
+		"no access token":         func(good string) string { return `{"refresh_token":"` + good + `"}` },
+		"an access token of null": func(good string) string { return `{"access_token":null,"refresh_token":"` + good + `"}` },
+		"a life that is no time":  func(good string) string { return `{"access_token":"a","expires_in":[],"refresh_token":"` + good + `"}` },
+		"no bearer token":         func(good string) string { return `{"access_token":"a","token_type":"DPoP","refresh_token":"` + good + `"}` },
+	} {
+		t.Run(name, func(t *testing.T) {
+			w := newWorld(t, makesim.ClassFamily)
+			id := w.consented()
+			before := w.read(id).OAuth
+			server := serverFunc(func(ctx context.Context, value string) (makeapi.TokenResponse, error) {
+				answer, err := w.app.Refresh(ctx, value)
+				if err != nil {
+					return answer, err
+				}
+				return makeapi.ParseTokenResponse([]byte(spoil(answer.RefreshToken)), w.clock.Now())
+			})
+			p := w.process("pod", "p1")
+			if _, err := p.Refresh(t.Context(), id, server, rotation.Ask{RotationGeneration: 4}); makeapi.KindOf(err) != makeapi.Transient {
+				t.Errorf("error %v is not transient", err)
+			}
+			rec := w.read(id)
+			want := *before
+			want.Generation, want.RefreshToken = 2, rec.OAuth.RefreshToken
+			if diff := cmp.Diff(&want, rec.OAuth); diff != "" || rec.OAuth.RefreshToken == before.RefreshToken || rec.RotationGeneration != 0 {
+				t.Errorf("stored (-want +got):\n%s", diff)
+			}
+			w.checkUsable(id)
+			w.checkNoReplay()
 		})
 	}
 }
@@ -248,7 +301,7 @@ func TestScopesOfTheAnswer(t *testing.T) {
 				answer.Scopes = test.answered
 				return answer, err
 			})
-			rec, err := w.process("pod", "p1").Refresh(t.Context(), id, server, 0)
+			rec, err := w.process("pod", "p1").Refresh(t.Context(), id, server, rotation.Ask{})
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -284,14 +337,14 @@ func TestLostAnswer(t *testing.T) {
 				value := w.read(id).OAuth.RefreshToken
 				w.fault(test.fault)
 				p := w.process("pod", "p1")
-				if _, err := p.Refresh(t.Context(), id, w.app, 0); makeapi.KindOf(err) != makeapi.UnknownOutcome {
+				if _, err := p.Refresh(t.Context(), id, w.app, rotation.Ask{}); makeapi.KindOf(err) != makeapi.UnknownOutcome {
 					t.Fatalf("first attempt: %v", err)
 				}
 				if w.read(id).OAuth.Intent == nil {
 					t.Fatal("the intent is gone")
 				}
-				w.clock.Step(time.Second)
-				_, err := p.Refresh(t.Context(), id, w.app, 0)
+				w.clock.Step(settle)
+				_, err := p.Refresh(t.Context(), id, w.app, rotation.Ask{})
 				want, ok := test.want[class]
 				if !ok {
 					want = result{Usable: true}
@@ -317,7 +370,7 @@ func TestNotProcessed(t *testing.T) {
 		w := newWorld(t, makesim.ClassFamily)
 		id := w.consented()
 		w.fault(makesim.Fault{Kind: makesim.FaultStatus, Status: status})
-		if _, err := w.process("pod", "p1").Refresh(t.Context(), id, w.app, 0); err == nil {
+		if _, err := w.process("pod", "p1").Refresh(t.Context(), id, w.app, rotation.Ask{}); err == nil {
 			t.Fatalf("%d: no error", status)
 		}
 		w.checkUsable(id)
@@ -334,7 +387,7 @@ func TestAnswerWithoutRefreshToken(t *testing.T) {
 		answer.RefreshToken = ""
 		return answer, err
 	})
-	rec, err := w.process("pod", "p1").Refresh(t.Context(), id, server, 0)
+	rec, err := w.process("pod", "p1").Refresh(t.Context(), id, server, rotation.Ask{})
 	if err != nil || rec.OAuth.RefreshToken != before {
 		t.Errorf("the refresh token is kept: %t, %v", rec.OAuth.RefreshToken == before, err)
 	}
@@ -358,7 +411,7 @@ func TestRefusalOfACancelledPass(t *testing.T) {
 				cancel()
 				return makeapi.TokenResponse{}, &makeapi.Error{Kind: test.kind}
 			})
-			if _, err := w.process("pod", "p1").Refresh(ctx, id, server, 0); makeapi.KindOf(err) != test.kind {
+			if _, err := w.process("pod", "p1").Refresh(ctx, id, server, rotation.Ask{}); makeapi.KindOf(err) != test.kind {
 				t.Errorf("error %v", err)
 			}
 			if o := w.read(id).OAuth; o.Intent != nil || o.Dead != test.dead {

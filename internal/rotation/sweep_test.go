@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"testing"
-	"time"
 
 	"github.com/makeops/make-operator/api/v1alpha1"
 	"github.com/makeops/make-operator/internal/grant"
@@ -104,14 +103,14 @@ func (s *seams) run(id grant.Identity, samePod bool) {
 		return p
 	}
 	process := start()
-	for range 10 {
+	for range 20 {
 		if o := s.world.read(id).OAuth; o.Dead != "" || o.Intent == nil && o.Generation > 1 {
 			return
 		}
 		if died := s.pass(process, id); died {
 			process = start()
 		}
-		s.world.clock.Step(time.Second)
+		s.world.clock.Step(settle)
 	}
 }
 
@@ -124,7 +123,7 @@ func (s *seams) pass(process *rotation.Refresher, id grant.Identity) (died bool)
 			}
 		}
 	}()
-	_, _ = process.Refresh(s.world.t.Context(), id, s, 0)
+	_, _ = process.Refresh(s.world.t.Context(), id, s, rotation.Ask{})
 	return false
 }
 
@@ -232,7 +231,8 @@ func TestRecoveryPresentsOnce(t *testing.T) {
 	s.run(id, true)
 	p := w.process("pod-9", "p9")
 	for range 5 {
-		if _, err := p.Refresh(t.Context(), id, w.app, 0); !errors.Is(err, rotation.ErrDead) {
+		w.clock.Step(settle)
+		if _, err := p.Refresh(t.Context(), id, w.app, rotation.Ask{}); !errors.Is(err, rotation.ErrDead) {
 			t.Errorf("error %v, want %v", err, rotation.ErrDead)
 		}
 	}

@@ -220,7 +220,7 @@ func (w *world) checkUsable(id grant.Identity) {
 	if !w.sim.TokenAlive(o.AccessToken) {
 		w.t.Errorf("the stored access token is %s", w.sim.TokenState(o.AccessToken))
 	}
-	next, err := w.process("later", "later").Refresh(context.Background(), id, w.app, 0)
+	next, err := w.process("later", "later").Refresh(context.Background(), id, w.app, rotation.Ask{})
 	if err != nil {
 		w.t.Errorf("the stored refresh token is of no use: %v", err)
 		return

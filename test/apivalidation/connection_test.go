@@ -49,6 +49,12 @@ func TestConnectionAuth(t *testing.T) {
 	}
 	check(t, connection, []row{
 		{name: "oauth", set: map[string]any{"spec.auth": map[string]any{"oauth": oauth}}},
+		{name: "policy for uncertain refreshes", set: map[string]any{"spec.auth": map[string]any{"oauth": map[string]any{
+			"clientRef": map[string]any{"name": "client"}, "uncertainRefreshPolicy": "WaitForExpiry",
+		}}}},
+		{name: "unknown policy for uncertain refreshes", set: map[string]any{"spec.auth": map[string]any{"oauth": map[string]any{
+			"clientRef": map[string]any{"name": "client"}, "uncertainRefreshPolicy": "Forget",
+		}}}, says: `supported values: "Retry", "WaitForExpiry", "Reauthorize"`},
 		{name: "none", set: map[string]any{"spec.auth": map[string]any{}}, says: "exactly one of the fields in [apiToken oauth] must be set"},
 		{name: "both", set: map[string]any{"spec.auth.oauth": oauth}, says: "exactly one of the fields in [apiToken oauth] must be set"},
 		{name: "another kind later", then: map[string]any{"spec.auth": map[string]any{"oauth": oauth}}, says: "auth cannot change its kind:"},
@@ -128,6 +134,8 @@ func TestConnectionRotationAndRest(t *testing.T) {
 		{name: "overlap as long as the interval", set: rotation(int64(600), int64(600)), says: "overlapSeconds must be shorter than everySeconds"},
 		{name: "generation grows", then: map[string]any{"spec.rotation.generation": int64(4)}},
 		{name: "generation shrinks", then: map[string]any{"spec.rotation.generation": int64(2)}, says: "rotation.generation can only grow"},
+		{name: "generation removed", then: map[string]any{"spec.rotation.generation": nil}, says: "rotation.generation can only grow, so it cannot be removed"},
+		{name: "rotation removed", then: map[string]any{"spec.rotation": nil}, says: "rotation.generation can only grow, so it cannot be removed"},
 		{name: "negative generation", set: map[string]any{"spec.rotation.generation": int64(-1)}, says: "spec.rotation.generation"},
 		{name: "retain", set: map[string]any{"spec.onDelete": "Retain"}},
 		{name: "unknown onDelete", set: map[string]any{"spec.onDelete": "Forget"}, says: `supported values: "Revoke", "Retain"`},
