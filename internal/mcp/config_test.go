@@ -151,6 +151,7 @@ func TestParseArgsRefuses(t *testing.T) {
 	noFile := writeConfig(t, strings.Replace(mcp.SampleConfig(), "jwksFile: /etc", "jwksURL: https://x/etc", 1))
 	for name, args := range map[string][]string{
 		"nothing":            nil,
+		"two to replace":     {"--config", writeConfig(t, strings.Replace(mcp.SampleConfig(), "jwksURL: https", "jwksFile: https", 1)), "--jwks-file", "/jwks.json"},
 		"rule before issuer": {"--rule", "subject=a;scopes=b"},
 		"bad rule":           {"--config", good, "--rule", "subject=a;scope=b"},
 		"bad limit":          {"--config", good, "--limit", "standard=many"},

@@ -36,19 +36,19 @@ func flagGroups() []flagGroup {
 			{"include-tools", "TOOL,...", "the only tools to offer", names(func(c *Config) *[]string { return &c.Tools.Include })},
 			{"exclude-tools", "TOOL,...", "tools not to offer", names(func(c *Config) *[]string { return &c.Tools.Exclude })},
 			{"read-only", "", "offers only tools that change nothing", yes(func(c *Config) *bool { return &c.Tools.ReadOnly })},
-			{"no-scenarios", "", "offers no scenarios as tools; the default without a config file is to offer them", func(inv *Invocation, _ string) error {
-				inv.Config.Tools.Scenarios = false
+			{"no-scenarios", "", "offers no scenarios as tools; the default without a config file is to offer them", func(d *draft, _ string) error {
+				d.Config.Tools.Scenarios = false
 				return nil
 			}},
 		}},
 		{"Limits", limitFlags()},
 		{"Logs and traces", []flagSpec{
-			{"audit-file", "FILE", "file that the audit log is appended to; default standard output", func(inv *Invocation, v string) error {
-				inv.AuditFile = v
+			{"audit-file", "FILE", "file that the audit log is appended to; default standard output", func(d *draft, v string) error {
+				d.AuditFile = v
 				return nil
 			}},
-			{"log-level", "LEVEL", "debug, info, warn or error, to standard error; default info", func(inv *Invocation, v string) error {
-				if err := inv.LogLevel.UnmarshalText([]byte(v)); err != nil {
+			{"log-level", "LEVEL", "debug, info, warn or error, to standard error; default info", func(d *draft, v string) error {
+				if err := d.LogLevel.UnmarshalText([]byte(v)); err != nil {
 					return fmt.Errorf("%q is none of debug, info, warn, error", v)
 				}
 				return nil
@@ -56,9 +56,9 @@ func flagGroups() []flagGroup {
 			{"tracing-endpoint", "URL", "OTLP/HTTP address that spans are sent to, with path", text(func(c *Config) *string { return &c.Tracing.Endpoint })},
 		}},
 		{"Stopping", []flagSpec{
-			{"drain-timeout", "DURATION", "how long running calls may finish after SIGTERM; default " + defaultDrainTimeout.String(), func(inv *Invocation, v string) error {
-				d, err := time.ParseDuration(v)
-				inv.DrainTimeout = d
+			{"drain-timeout", "DURATION", "how long running calls may finish after SIGTERM; default " + defaultDrainTimeout.String(), func(d *draft, v string) error {
+				var err error
+				d.DrainTimeout, err = time.ParseDuration(v)
 				return err
 			}},
 		}},
@@ -67,8 +67,8 @@ func flagGroups() []flagGroup {
 
 func callerFlags() []flagSpec {
 	return []flagSpec{
-		{"issuer", "ISSUER", "adds a token issuer, exactly as in the iss claim; its metadata says where its keys are", func(inv *Invocation, v string) error {
-			inv.Config.Issuers = append(inv.Config.Issuers, Issuer{Issuer: v})
+		{"issuer", "ISSUER", "adds a token issuer, exactly as in the iss claim; its metadata says where its keys are", func(d *draft, v string) error {
+			d.Config.Issuers = append(d.Config.Issuers, Issuer{Issuer: v})
 			return nil
 		}},
 		{"jwks-url", "URL", "address of its key set", issuerText(func(is *Issuer) *string { return &is.JWKSURL })},
@@ -97,76 +97,76 @@ func limitFlags() []flagSpec {
 	}
 }
 
-func text(field func(*Config) *string) func(*Invocation, string) error {
-	return func(inv *Invocation, v string) error {
-		*field(&inv.Config) = v
+func text(field func(*Config) *string) func(*draft, string) error {
+	return func(d *draft, v string) error {
+		*field(&d.Config) = v
 		return nil
 	}
 }
 
-func yes(field func(*Config) *bool) func(*Invocation, string) error {
-	return func(inv *Invocation, _ string) error {
-		*field(&inv.Config) = true
+func yes(field func(*Config) *bool) func(*draft, string) error {
+	return func(d *draft, _ string) error {
+		*field(&d.Config) = true
 		return nil
 	}
 }
 
 // adding adds to what is there.
-func adding(field func(*Config) *[]string) func(*Invocation, string) error {
-	return func(inv *Invocation, v string) error {
-		*field(&inv.Config) = append(*field(&inv.Config), v)
+func adding(field func(*Config) *[]string) func(*draft, string) error {
+	return func(d *draft, v string) error {
+		*field(&d.Config) = append(*field(&d.Config), v)
 		return nil
 	}
 }
 
 // names replaces what is there.
-func names(field func(*Config) *[]string) func(*Invocation, string) error {
-	return func(inv *Invocation, v string) error {
-		*field(&inv.Config) = strings.Split(v, ",")
+func names(field func(*Config) *[]string) func(*draft, string) error {
+	return func(d *draft, v string) error {
+		*field(&d.Config) = strings.Split(v, ",")
 		return nil
 	}
 }
 
-func id(field func(*Config) *int64) func(*Invocation, string) error {
-	return func(inv *Invocation, v string) (err error) {
-		if *field(&inv.Config), err = strconv.ParseInt(v, 10, 64); err != nil {
+func id(field func(*Config) *int64) func(*draft, string) error {
+	return func(d *draft, v string) (err error) {
+		if *field(&d.Config), err = strconv.ParseInt(v, 10, 64); err != nil {
 			return fmt.Errorf("%q is not a number", v)
 		}
 		return nil
 	}
 }
 
-func number32(field func(*Config) *int) func(*Invocation, string) error {
-	return func(inv *Invocation, v string) error {
+func number32(field func(*Config) *int) func(*draft, string) error {
+	return func(d *draft, v string) error {
 		n, err := strconv.ParseInt(v, 10, 32)
 		if err != nil {
 			return fmt.Errorf("%q is not a number", v)
 		}
-		*field(&inv.Config) = int(n)
+		*field(&d.Config) = int(n)
 		return nil
 	}
 }
 
 // ofIssuer changes the issuer that was named last.
-func ofIssuer(change func(*Issuer, string)) func(*Invocation, string) error {
-	return func(inv *Invocation, v string) error {
-		if len(inv.Config.Issuers) == 0 {
+func ofIssuer(change func(*Issuer, string)) func(*draft, string) error {
+	return func(d *draft, v string) error {
+		if len(d.Config.Issuers) == 0 {
 			return errors.New("comes after the --issuer that it describes")
 		}
-		change(&inv.Config.Issuers[len(inv.Config.Issuers)-1], v)
+		change(&d.Config.Issuers[len(d.Config.Issuers)-1], v)
 		return nil
 	}
 }
 
-func issuerText(field func(*Issuer) *string) func(*Invocation, string) error {
+func issuerText(field func(*Issuer) *string) func(*draft, string) error {
 	return ofIssuer(func(is *Issuer, v string) { *field(is) = v })
 }
 
-// jwksFile is for the issuer that was named last and has no way to its keys yet, or for the one that the config file gives a jwksFile.
-func jwksFile(inv *Invocation, v string) error {
-	issuers := inv.Config.Issuers
-	if n := len(issuers); n > 0 && issuers[n-1].JWKSFile+issuers[n-1].JWKSURL+issuers[n-1].TokenReviewURL == "" {
-		issuers[n-1].JWKSFile = v
+// jwksFile is for the issuer that was named last, or, where only the config file names some, for the one with a jwksFile.
+func jwksFile(d *draft, v string) error {
+	issuers := d.Config.Issuers
+	if len(issuers) > d.configured {
+		issuers[len(issuers)-1].JWKSFile = v
 		return nil
 	}
 	var found []*Issuer
@@ -183,11 +183,11 @@ func jwksFile(inv *Invocation, v string) error {
 }
 
 // addRule reads a rule for the issuer that was named last.
-func addRule(inv *Invocation, v string) error {
-	if len(inv.Config.Issuers) == 0 {
+func addRule(d *draft, v string) error {
+	if len(d.Config.Issuers) == 0 {
 		return errors.New("comes after the --issuer that it is for")
 	}
-	rule := Rule{Issuer: inv.Config.Issuers[len(inv.Config.Issuers)-1].Issuer}
+	rule := Rule{Issuer: d.Config.Issuers[len(d.Config.Issuers)-1].Issuer}
 	for part := range strings.SplitSeq(v, ";") {
 		key, value, _ := strings.Cut(strings.TrimSpace(part), "=")
 		claim, isClaim := strings.CutPrefix(key, "claim.")
@@ -206,7 +206,7 @@ func addRule(inv *Invocation, v string) error {
 			return fmt.Errorf("%q is none of subject=, claim.NAME=, scopes=, tools=, list-only", part)
 		}
 	}
-	inv.Config.Rules = append(inv.Config.Rules, rule)
+	d.Config.Rules = append(d.Config.Rules, rule)
 	return nil
 }
 
@@ -221,9 +221,9 @@ func (r *Rule) addClaim(name, value string) {
 }
 
 // setRate reads CLASS=N[:BURST].
-func setRate(inv *Invocation, v string) error {
+func setRate(d *draft, v string) error {
 	class, value, _ := strings.Cut(v, "=")
-	l := &inv.Config.Limits
+	l := &d.Config.Limits
 	rates := map[string]*Rate{classStandard: &l.Standard, classSensitive: &l.Sensitive, classAdmin: &l.Admin, classProtocol: &l.Protocol}
 	rate := rates[class]
 	if rate == nil {

@@ -37,7 +37,14 @@ type flagGroup struct {
 type flagSpec struct {
 	// value is the placeholder of its value; empty for a flag without one.
 	name, value, help string
-	apply             func(inv *Invocation, value string) error
+	apply             func(d *draft, value string) error
+}
+
+// draft is an invocation that flags still change.
+type draft struct {
+	Invocation
+	// configured is how many issuers the config file names.
+	configured int
 }
 
 // given is a flag on the command line.
@@ -83,24 +90,25 @@ func ParseArgs(args []string, help io.Writer) (Invocation, error) {
 
 // invocation lays flags over a config file, or over the defaults.
 func invocation(path string, all []given) (Invocation, error) {
-	inv := Invocation{DrainTimeout: defaultDrainTimeout}
-	inv.Config = Config{Listen: defaultListen, OperationsListen: defaultOperationsListen, Tools: Tools{Scenarios: true}}
+	d := &draft{Invocation: Invocation{DrainTimeout: defaultDrainTimeout}}
+	d.Config = Config{Listen: defaultListen, OperationsListen: defaultOperationsListen, Tools: Tools{Scenarios: true}}
 	if path != "" {
 		var err error
-		if inv.Config, err = ReadConfig(path); err != nil {
+		if d.Config, err = ReadConfig(path); err != nil {
 			return Invocation{}, err
 		}
+		d.configured = len(d.Config.Issuers)
 	}
 	var errs []error
 	for _, g := range all {
-		if err := g.spec.apply(&inv, g.value); err != nil {
+		if err := g.spec.apply(d, g.value); err != nil {
 			errs = append(errs, fmt.Errorf("--%s: %w", g.spec.name, err))
 		}
 	}
 	if len(errs) > 0 {
 		return Invocation{}, errors.Join(errs...)
 	}
-	return inv, inv.Config.Validate()
+	return d.Invocation, d.Config.Validate()
 }
 
 func writeHelp(w io.Writer) {

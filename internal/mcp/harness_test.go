@@ -128,6 +128,20 @@ func (e *env) serve(cfg mcp.Config) {
 	e.url = listener.URL + "/mcp"
 }
 
+// allScopes are those that some tool of the catalogue needs.
+func allScopes() []string {
+	var scopes []string
+	for _, t := range catalogue.Tools() {
+		if t.Scope != "" && !slices.Contains(scopes, t.Scope) {
+			scopes = append(scopes, t.Scope)
+		}
+	}
+	return scopes
+}
+
+// wholeServer is a change of the config: a server with every scope, for every team of the organization.
+func wholeServer(c *mcp.Config) { c.Scopes, c.TeamID = allScopes(), 0 }
+
 func (e *env) config() mcp.Config {
 	rule := func(subject string, scopes, tools []string) mcp.Rule {
 		return mcp.Rule{Issuer: issuer, Subjects: []string{subject}, Scopes: scopes, Tools: tools}
@@ -148,7 +162,10 @@ func (e *env) config() mcp.Config {
 		OrganizationID: makesim.OrganizationID, TeamID: makesim.TeamID,
 		Scopes: []string{"scenarios:read", "scenarios:run"},
 		Tools:  mcp.Tools{Scenarios: true},
-		Limits: mcp.Limits{Standard: mcp.Rate{PerHour: 1_000_000}, FailedAuthenticationsPerMinute: 1000}, // tests of limits set their own
+		Limits: mcp.Limits{ // out of the way: tests of limits set their own
+			Standard: mcp.Rate{PerHour: 1_000_000}, Sensitive: mcp.Rate{PerHour: 1_000_000}, Admin: mcp.Rate{PerHour: 1_000_000},
+			Protocol: mcp.Rate{PerHour: 1_000_000}, OrganizationPerMinute: 100_000, FailedAuthenticationsPerMinute: 1000,
+		},
 	}
 }
 
