@@ -118,7 +118,7 @@ verify: ## Regenerate, lint and tidy, and fail if that leaves any file different
 
 ##@ Test
 
-.PHONY: test test-unit test-e2e test-push bench soak
+.PHONY: test test-unit test-e2e test-push bench soak soak-mcp
 test: test-unit test-e2e ## Run all tests: units, API validation, controllers, end to end.
 
 test-unit: $(ASSETS) ## Run the tests of every package, except those of test/e2e.
@@ -141,3 +141,6 @@ bench: $(ASSETS) ## Run the benchmarks.
 
 soak: ## Run makesim for a minute with all knobs changing at random; SOAK=10m makes it longer.
 	@go test -count=1 -timeout=1h -run='^TestSoak$$' -v ./internal/makesim -soak=$(or $(SOAK),60s)
+
+soak-mcp: build ## Rotate a server's token every few seconds for two minutes under calls; longer than that callers reach their limits.
+	@go test -count=1 -timeout=10m -run='^TestTokenRotatesUnderCalls$$' -v ./test/e2e -rotation-for=2m
