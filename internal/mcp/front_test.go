@@ -288,7 +288,10 @@ func TestAuditOfCalls(t *testing.T) {
 		t.Fatalf("audit lines %+v", got)
 	}
 	for i := range got {
-		got[i].ExecutionID, got[i].ArgumentsDigest = "", ""
+		if got[i].TraceID == "" {
+			t.Error("no trace id")
+		}
+		got[i].ExecutionID, got[i].ArgumentsDigest, got[i].TraceID = "", "", ""
 	}
 	held := []string{"scenarios:read", "scenarios:run"}
 	want := []auditLine{

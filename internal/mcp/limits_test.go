@@ -133,6 +133,37 @@ func TestFailedAuthentications(t *testing.T) {
 	}
 }
 
+// TestDegradedLimitsAreTold: without Redis the server counts alone, is ready, and tells whoever watches it.
+func TestDegradedLimitsAreTold(t *testing.T) {
+	const watcher = "system:serviceaccount:make-operator-system:make-operator"
+	e := start(t, func(c *mcp.Config) {
+		c.Rules = append(c.Rules, mcp.Rule{Issuer: issuer, Subjects: []string{watcher}, Scopes: []string{"scenarios:read"}, ListOnly: true})
+		c.Limits.Standard, c.Limits.Redis = mcp.Rate{PerHour: 60, Burst: 4}, mcp.Redis{Address: freeAddress(t), Replicas: 2}
+	})
+	passed := 0
+	for range 6 {
+		if e.send(request{body: callBody("scenarios_list"), authorization: e.as(agent)}).status == 200 {
+			passed++
+		}
+	}
+	if passed != 2 {
+		t.Errorf("%d calls passed, want half of the burst", passed)
+	}
+	if code, _ := probe(t, e.server.Operations(), "/readyz"); code != 200 {
+		t.Errorf("readyz: %d", code)
+	}
+	const mark = `"makeops.dev/limits":"degraded"`
+	if got := e.send(request{authorization: e.as(watcher)}); !strings.Contains(got.body, mark) {
+		t.Errorf("whoever watches is not told: %s", got.body)
+	}
+	if got := e.send(request{authorization: e.as(agent)}); strings.Contains(got.body, mark) {
+		t.Error("everybody is told")
+	}
+	if _, metrics := probe(t, e.server.Operations(), "/metrics"); !strings.Contains(metrics, "make_mcp_limits_shared 0\n") {
+		t.Error("no metric tells")
+	}
+}
+
 func (e *env) sendFrom(address string, r request) response {
 	e.t.Helper()
 	r.forwardedFor = address
