@@ -83,7 +83,7 @@ func TestServerOIDC(t *testing.T) {
 		{name: "claim that is a URL", set: with(claim("https://example.com/claims/roles", "a"))},
 		{name: "no issuer", set: with(map[string]any{"subjects": []any{"a"}}), says: "oidc.issuer: Required value"},
 		{name: "issuer is a URL", set: with(map[string]any{"issuer": "https://login.example.com", "subjects": []any{"a"}}), says: "oidc.issuer"},
-		{name: "everybody", set: with(map[string]any{"issuer": "corp"}), says: "name subjects or claims"},
+		{name: "everybody", set: with(map[string]any{"issuer": "corp"}), says: "name subjects or claims: an issuer's callers"},
 		{name: "no subjects", set: with(map[string]any{"issuer": "corp", "subjects": []any{}}), says: "should have at least 1 items"},
 		{name: "pattern", set: with(map[string]any{"issuer": "corp", "subjects": []any{"auth0|*"}}), says: "oidc.subjects[0]"},
 		{name: "33 subjects", set: with(map[string]any{"issuer": "corp", "subjects": many(33, text)}), says: "must have at most 32 items"},
@@ -98,13 +98,13 @@ func TestServerOIDC(t *testing.T) {
 func TestServerRateLimit(t *testing.T) {
 	check(t, mcpServer, []row{
 		{name: "all", set: map[string]any{"spec.rateLimit": map[string]any{
-			"standard": map[string]any{"callsPerHour": 10, "burst": 2}, "sensitive": map[string]any{"callsPerHour": 1}, "admin": map[string]any{"burst": 1},
-			"organizationCallsPerMinute": 60, "failedAuthenticationsPerMinute": 5,
+			"standard": map[string]any{"callsPerHour": int64(10), "burst": int64(2)}, "sensitive": map[string]any{"callsPerHour": int64(1)}, "admin": map[string]any{"burst": int64(1)},
+			"organizationCallsPerMinute": int64(60), "failedAuthenticationsPerMinute": int64(5),
 		}}},
-		{name: "none allowed", set: map[string]any{"spec.rateLimit": map[string]any{"standard": map[string]any{"callsPerHour": 0}}}, says: "callsPerHour"},
-		{name: "negative burst", set: map[string]any{"spec.rateLimit": map[string]any{"admin": map[string]any{"burst": -1}}}, says: "burst"},
-		{name: "no failures allowed", set: map[string]any{"spec.rateLimit": map[string]any{"failedAuthenticationsPerMinute": 0}}, says: "failedAuthenticationsPerMinute"},
-		{name: "too many", set: map[string]any{"spec.rateLimit": map[string]any{"organizationCallsPerMinute": 1000001}}, says: "organizationCallsPerMinute"},
+		{name: "none allowed", set: map[string]any{"spec.rateLimit": map[string]any{"standard": map[string]any{"callsPerHour": int64(0)}}}, says: "callsPerHour"},
+		{name: "negative burst", set: map[string]any{"spec.rateLimit": map[string]any{"admin": map[string]any{"burst": int64(-1)}}}, says: "burst"},
+		{name: "no failures allowed", set: map[string]any{"spec.rateLimit": map[string]any{"failedAuthenticationsPerMinute": int64(0)}}, says: "failedAuthenticationsPerMinute"},
+		{name: "too many", set: map[string]any{"spec.rateLimit": map[string]any{"organizationCallsPerMinute": int64(1000001)}}, says: "organizationCallsPerMinute"},
 	})
 }
 
