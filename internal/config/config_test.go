@@ -45,8 +45,12 @@ func TestOIDCIssuers(t *testing.T) {
 		t.Errorf("issuers (-want +got):\n%s", diff)
 	}
 	for _, bad := range [][]config.OIDCIssuer{
-		{{Issuer: "https://a"}}, {{Name: "A b", Issuer: "https://a"}}, {{Name: "a", Issuer: "http://a"}}, {{Name: "a", Issuer: "https://a?x"}},
-		{{Name: "a", Issuer: "https://a", JWKSURL: "http://a"}}, {{Name: "a", Issuer: "https://a"}, {Name: "a", Issuer: "https://b"}},
+		{{Issuer: "https://a"}},
+		{{Name: "A b", Issuer: "https://a"}},
+		{{Name: "a", Issuer: "http://a"}},
+		{{Name: "a", Issuer: "https://a?x"}},
+		{{Name: "a", Issuer: "https://a", JWKSURL: "http://a"}},
+		{{Name: "a", Issuer: "https://a"}, {Name: "a", Issuer: "https://b"}},
 		{{Name: "a", Issuer: "https://a"}, {Name: "b", Issuer: "https://a"}},
 	} {
 		c.OIDCIssuers = bad
