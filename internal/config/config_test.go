@@ -5,6 +5,7 @@ import (
 	"encoding/pem"
 	"errors"
 	"flag"
+	"io"
 	"io/fs"
 	"net/http"
 	"net/http/httptest"
@@ -28,6 +29,43 @@ func parse(t *testing.T, args ...string) *config.Config {
 		t.Fatal(err)
 	}
 	return c
+}
+
+func TestOIDCIssuers(t *testing.T) {
+	c := parse(t, "--mcp-image=i", "--namespace=n", "--oidc-issuer=name=corp,issuer=https://login.example.com/,scope-claim=scope,audience=a,audience=b",
+		"--oidc-issuer", "name=other,issuer=https://other.example.com,jwks-url=https://other.example.com/keys,ca-file=ca.pem")
+	if err := c.Validate(); err != nil {
+		t.Error(err)
+	}
+	want := []config.OIDCIssuer{
+		{Name: "corp", Issuer: "https://login.example.com/", ScopeClaim: "scope", Audiences: []string{"a", "b"}},
+		{Name: "other", Issuer: "https://other.example.com", JWKSURL: "https://other.example.com/keys", CAFile: "ca.pem"},
+	}
+	if diff := cmp.Diff(want, c.OIDCIssuers); diff != "" {
+		t.Errorf("issuers (-want +got):\n%s", diff)
+	}
+	for _, bad := range [][]config.OIDCIssuer{
+		{{Issuer: "https://a"}},
+		{{Name: "A b", Issuer: "https://a"}},
+		{{Name: "a", Issuer: "http://a"}},
+		{{Name: "a", Issuer: "https://a?x"}},
+		{{Name: "a", Issuer: "https://a", JWKSURL: "http://a"}},
+		{{Name: "a", Issuer: "https://a"}, {Name: "a", Issuer: "https://b"}},
+		{{Name: "a", Issuer: "https://a"}, {Name: "b", Issuer: "https://a"}},
+	} {
+		c.OIDCIssuers = bad
+		if err := c.Validate(); err == nil || !strings.Contains(err.Error(), "--oidc-issuer") {
+			t.Errorf("%+v: %v", bad, err)
+		}
+	}
+	for _, bad := range []string{"corp", "name=", "name=corp,issuers=x"} {
+		flags := flag.NewFlagSet("make-operator", flag.ContinueOnError)
+		flags.SetOutput(io.Discard)
+		(&config.Config{}).Bind(flags)
+		if err := flags.Parse([]string{"--oidc-issuer", bad}); err == nil {
+			t.Errorf("%s: accepted", bad)
+		}
+	}
 }
 
 func TestDefaultsNeedAnImageOnly(t *testing.T) {
