@@ -126,6 +126,6 @@ func readFile(path string, read func(string, io.Reader) error) error {
 	if err != nil {
 		return err
 	}
-	defer f.Close() //nolint:errcheck // it was only read
+	defer f.Close()
 	return read(path, f)
 }

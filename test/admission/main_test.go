@@ -66,7 +66,7 @@ func install(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	defer manifests.Close() //nolint:errcheck // it was only read
+	defer manifests.Close()
 	objects, err := stack.Decode(manifests)
 	if err != nil {
 		return err
