@@ -58,7 +58,7 @@ func (p *process) family() []int {
 		children, _ := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/children", family[i]))
 		for _, file := range children {
 			content, _ := os.ReadFile(file)
-			for _, field := range strings.Fields(string(content)) {
+			for field := range strings.FieldsSeq(string(content)) {
 				if pid, err := strconv.Atoi(field); err == nil {
 					family = append(family, pid)
 				}
@@ -114,7 +114,7 @@ func awaitStatus(b *testing.B, url string) time.Duration {
 				return time.Since(begun)
 			}
 		}
-		time.Sleep(time.Millisecond)
+		time.Sleep(time.Millisecond) //nolint:forbidigo // another process starts: nothing to wait on but its answers
 	}
 	b.Fatalf("%s does not answer", url)
 	return 0
