@@ -108,16 +108,31 @@ func TestValidate(t *testing.T) {
 		spoil func(*config.Config)
 		flag  string // that the error names
 	}{
-		"no namespace":                {func(c *config.Config) { c.Namespace = "" }, "--namespace"},
-		"no image":                    {func(c *config.Config) { c.MCPImage = "" }, "--mcp-image"},
-		"no workers":                  {func(c *config.Config) { c.Workers = 0 }, "--workers"},
-		"negative webhook port":       {func(c *config.Config) { c.WebhookPort = -1 }, "--webhook-port"},
-		"webhook port too great":      {func(c *config.Config) { c.WebhookPort = 65536 }, "--webhook-port"},
-		"consent URL empty":           {func(c *config.Config) { c.ConsentURL = "" }, "--consent-url"},
-		"consent URL with a slash":    {func(c *config.Config) { c.ConsentURL += "/" }, "--consent-url"},
-		"consent URL a host":          {func(c *config.Config) { c.ConsentURL = "make.example.com" }, "--consent-url"},
-		"consent URL another one":     {func(c *config.Config) { c.ConsentURL = "ftp://make.example.com" }, "--consent-url"},
-		"consent URL broken":          {func(c *config.Config) { c.ConsentURL = "https://make example" }, "--consent-url"},
+		"no namespace":              {func(c *config.Config) { c.Namespace = "" }, "--namespace"},
+		"no image":                  {func(c *config.Config) { c.MCPImage = "" }, "--mcp-image"},
+		"no workers":                {func(c *config.Config) { c.Workers = 0 }, "--workers"},
+		"negative webhook port":     {func(c *config.Config) { c.WebhookPort = -1 }, "--webhook-port"},
+		"webhook port too great":    {func(c *config.Config) { c.WebhookPort = 65536 }, "--webhook-port"},
+		"consent URL empty":         {func(c *config.Config) { c.ConsentURL = "" }, "--consent-url"},
+		"consent URL with a slash":  {func(c *config.Config) { c.ConsentURL += "/" }, "--consent-url"},
+		"consent URL a host":        {func(c *config.Config) { c.ConsentURL = "make.example.com" }, "--consent-url"},
+		"consent URL another one":   {func(c *config.Config) { c.ConsentURL = "ftp://make.example.com" }, "--consent-url"},
+		"consent URL broken":        {func(c *config.Config) { c.ConsentURL = "https://make example" }, "--consent-url"},
+		"sealing by something else": {func(c *config.Config) { c.SealWith = "kms" }, "--seal-with"},
+		"sealing by no Vault":       {func(c *config.Config) { c.SealWith = config.SealWithVault }, "--vault-address"},
+		"Vault in the clear": {func(c *config.Config) {
+			c.Vault.Address, c.Vault.TokenFile = "http://vault.example:8200", "/token"
+		}, "--vault-address"},
+		"Vault with a password": {func(c *config.Config) {
+			c.Vault.Address, c.Vault.TokenFile = "https://u:p@vault.example", "/token"
+		}, "--vault-address"},
+		"nobody to Vault": {func(c *config.Config) { c.Vault.Address = "https://vault.example" }, "--vault-token-file"},
+		"two to Vault": {func(c *config.Config) {
+			c.Vault.Address, c.Vault.TokenFile, c.Vault.Role = "https://vault.example", "/token", "role"
+		}, "--vault-token-file"},
+		"no transit key": {func(c *config.Config) {
+			c.Vault.Address, c.Vault.Role, c.Vault.Key = "https://vault.example", "role", ""
+		}, "--vault-transit-key"},
 		"consent URL in the clear":    {func(c *config.Config) { c.ConsentURL = "http://make.example.com" }, "--consent-url"},
 		"consent URL with a query":    {func(c *config.Config) { c.ConsentURL += "?a=b" }, "--consent-url"},
 		"consent URL with an anchor":  {func(c *config.Config) { c.ConsentURL += "#a" }, "--consent-url"},
