@@ -213,7 +213,9 @@ func (m *manager) diedAt() time.Time {
 func (m *manager) signal(s syscall.Signal) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	_ = syscall.Kill(m.process.PID, s)
+	if m.process != nil {
+		_ = syscall.Kill(m.process.PID, s)
+	}
 }
 
 // stop ends the process if it runs.
