@@ -4,7 +4,9 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"fmt"
+	"maps"
 	"path"
+	"slices"
 	"strconv"
 
 	appsv1 "k8s.io/api/apps/v1"
@@ -62,8 +64,13 @@ func buildDeployment(in inputs, config *corev1.ConfigMap) *appsv1.Deployment {
 
 // configHash is a hash of what make-mcp reads once. Keys are not part of it: it reads them again.
 func configHash(config *corev1.ConfigMap) string {
-	sum := sha256.Sum256([]byte(config.Data[configFile] + "\x00" + config.Data[caFile]))
-	return hex.EncodeToString(sum[:8])
+	hash := sha256.New()
+	for _, name := range slices.Sorted(maps.Keys(config.Data)) {
+		if name != keysFile {
+			fmt.Fprintf(hash, "%s\x00%s\x00", name, config.Data[name])
+		}
+	}
+	return hex.EncodeToString(hash.Sum(nil)[:8])
 }
 
 func (in inputs) podSpec() corev1.PodSpec {
@@ -125,7 +132,7 @@ func (in inputs) container() corev1.Container {
 const (
 	// heapGrowth is by how many per cent the heap may grow between two collections: calls leave much garbage and little else, so that Go's
 	// own 100 would collect all the time. Measured: docs/mcp-server.md, Performance.
-	heapGrowth = 400
+	heapGrowth = 200
 	// heapPercent is which part of the container's memory limit Go may use before it collects more often.
 	heapPercent = 80
 )
