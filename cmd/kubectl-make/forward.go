@@ -42,10 +42,12 @@ func (f *forwarder) run(ctx context.Context, ready func()) error {
 		if err == nil {
 			err = f.forward(ctx, pod, port, func() { worked = true; ready() })
 		}
-		switch {
-		case ctx.Err() != nil:
-			return nil
-		case !worked && err != nil:
+		select {
+		case <-ctx.Done():
+			continue
+		default:
+		}
+		if !worked && err != nil {
 			return fmt.Errorf("forward %s:%d to the operator: %w", f.host, f.port, err)
 		}
 		f.say("the operator's pod is gone, looking for another one")

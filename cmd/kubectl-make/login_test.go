@@ -214,7 +214,8 @@ func TestLoginRefuses(t *testing.T) {
 		"an option": {oauthConnection(set("--version", "Authorized", "False")), nil, "--consent-url"},
 		"less than it needs": {
 			oauthConnection(set(page, "Authorized", "False")),
-			[]func(*v1alpha1.MakeConnection){set(page, "Authorized", "True", "Ready", "False", "Stalled", "True")}, "do this and that",
+			[]func(*v1alpha1.MakeConnection){set(page, "Authorized", "True", "Ready", "False", "Stalled", "True")},
+			"do this and that",
 		},
 	} {
 		did := logIn(t.Context(), t, operate(t, test.conn, test.steps...), nil)

@@ -76,7 +76,7 @@ func (w *waiter) follow(ctx context.Context, remind <-chan time.Time, met func(*
 	events, err := w.client.Watch(ctx, &v1alpha1.MakeConnectionList{}, client.InNamespace(w.key.Namespace),
 		client.MatchingFields{"metadata.name": w.key.Name})
 	if err != nil {
-		return false, nil //nolint:nilerr // the next look tells what is wrong, if anything is
+		return false, nil // the next look tells what is wrong, if anything is
 	}
 	defer events.Stop()
 	for {

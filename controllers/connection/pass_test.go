@@ -152,7 +152,9 @@ func (w *world) consent(user int64) int {
 	browser, err := person.New(person.InProcess(w.pages.Handler()))
 	Expect(err).NotTo(HaveOccurred())
 	page, err := browser.Consent(w.ctx, w.pages.PublicURL+"/connect/"+w.namespace+"/crm",
-		func(ctx context.Context, authorize string) (*url.URL, error) { return w.sim.Approve(ctx, authorize, user) })
+		func(ctx context.Context, authorize string) (*url.URL, error) {
+			return w.sim.Approve(ctx, authorize, user)
+		})
 	Expect(err).NotTo(HaveOccurred())
 	w.shown.add(browser.Seen())
 	return page.Status

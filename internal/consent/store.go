@@ -50,7 +50,7 @@ func (s *Server) readSessions(ctx context.Context, uid types.UID) (sessions, str
 	var all sessions
 	plain, err := s.Grants.Keys.Open(secret.Data[sessionKey], string(secret.Data[sealingKeyKey]), s.additional(uid))
 	if err != nil || json.Unmarshal(plain, &all) != nil {
-		return nil, secret.ResourceVersion, nil
+		return nil, secret.ResourceVersion, nil //nolint:nilerr // see above
 	}
 	return all, secret.ResourceVersion, nil
 }
