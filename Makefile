@@ -118,20 +118,30 @@ verify: ## Regenerate, lint and tidy, and fail if that leaves any file different
 
 ##@ Test
 
-.PHONY: test test-unit test-e2e test-push bench soak
-test: test-unit test-e2e ## Run all tests: units, API validation, controllers, end to end.
+.PHONY: test test-unit test-e2e test-fault test-fault-sample test-push bench soak soak-mcp
+test: test-unit test-fault-sample test-e2e ## Run all tests: units, API validation, controllers, a sample of the faults, end to end.
 
-test-unit: $(ASSETS) ## Run the tests of every package, except those of test/e2e.
+test-unit: $(ASSETS) ## Run the tests of every package, except those of test/e2e and test/fault.
 	$(call say,preparing Helm; the first time builds it)
 	@$(HELM) version >/dev/null
 	$(call say,testing packages)
-	@packages=$$(go list ./... | grep -v /test/e2e) && go test $$packages
+	@packages=$$(go list ./... | grep -v -e /test/e2e -e /test/fault) && go test $$packages
 	$(call say,testing hack/devcluster)
 	@go -C hack/devcluster test ./...
 
 test-e2e: build node ## Run the end-to-end tests with the real programs.
 	$(call say,testing end to end)
 	@go test -count=1 -timeout=15m ./test/e2e/...
+
+test-fault: build ## Kill real managers at every request, in every class of server; FLAGS="-scenarios=rotate -classes=E" chooses.
+	$(call say,building an authorization server that is not ours)
+	@go -C test/conform build -o $(CURDIR)/bin/conform .
+	$(call say,injecting faults)
+	@go test -count=1 -timeout=4h -v ./test/fault -full $(FLAGS)
+
+test-fault-sample: build ## The same with a sample of the faults, in two minutes.
+	$(call say,injecting a sample of the faults)
+	@go test -count=1 -timeout=15m -v ./test/fault $(FLAGS)
 
 test-push: ## Push the images to a registry of the test; the first time builds ko.
 	@go -C hack/tools/ko test -count=1 ./...
@@ -141,3 +151,6 @@ bench: $(ASSETS) ## Run the benchmarks.
 
 soak: ## Run makesim for a minute with all knobs changing at random; SOAK=10m makes it longer.
 	@go test -count=1 -timeout=1h -run='^TestSoak$$' -v ./internal/makesim -soak=$(or $(SOAK),60s)
+
+soak-mcp: build ## Rotate a server's token every few seconds for two minutes under calls; longer than that callers reach their limits.
+	@go test -count=1 -timeout=10m -run='^TestTokenRotatesUnderCalls$$' -v ./test/e2e -rotation-for=2m

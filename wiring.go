@@ -34,10 +34,12 @@ import (
 	"github.com/makeops/make-operator/internal/grant"
 	"github.com/makeops/make-operator/internal/makeapi"
 	"github.com/makeops/make-operator/internal/mcp/probe"
+	"github.com/makeops/make-operator/internal/metrics"
 	"github.com/makeops/make-operator/internal/optin"
 	"github.com/makeops/make-operator/internal/policy"
 	"github.com/makeops/make-operator/internal/rotation"
 	"github.com/makeops/make-operator/internal/step"
+	"github.com/makeops/make-operator/internal/transit"
 	"github.com/makeops/make-operator/internal/webhook"
 	"github.com/makeops/make-operator/internal/webhook/cert"
 )
@@ -78,6 +80,9 @@ func newParts(ctx context.Context, cfg *config.Config, restConfig *rest.Config) 
 	if p.grants, err = grant.NewStore(ctx, p.live, cfg.Namespace); err != nil {
 		return nil, err
 	}
+	if p.grants.Keys, err = p.sealer(); err != nil {
+		return nil, err
+	}
 	p.certificate = &cert.Keeper{
 		Client: p.live, Clock: p.clock, Namespace: cfg.Namespace, Host: cfg.WebhookName(), Configuration: webhook.ConfigurationName,
 	}
@@ -100,6 +105,11 @@ func (p *parts) setup(ctx context.Context, mgr manager.Manager) error {
 	if err := connections.SetupWithManager(ctx, mgr); err != nil {
 		return err
 	}
+	if err := mgr.Add(&grant.Sweeper{
+		Store: p.grants, Cache: mgr.GetCache(), Clock: p.clock, Elected: mgr.Elected(), Report: metrics.SealedByOlderKeys,
+	}); err != nil {
+		return err
+	}
 	if err := p.setupServers(mgr, steps, children); err != nil {
 		return err
 	}
@@ -111,6 +121,23 @@ func (p *parts) setup(ctx context.Context, mgr manager.Manager) error {
 		return err
 	}
 	return p.setupConsent(mgr)
+}
+
+// sealer seals by what the configuration says, and opens what the other one sealed.
+func (p *parts) sealer() (grant.Sealer, error) {
+	keys := &grant.SecretKeys{Client: p.live, Namespace: p.cfg.Namespace, OpenOnly: p.cfg.SealWith == config.SealWithVault}
+	if p.cfg.Vault.Address == "" {
+		return keys, nil
+	}
+	vault, err := transit.New(p.cfg.Vault, p.clock)
+	if err != nil {
+		return nil, err
+	}
+	envelope := &grant.Envelope{KMS: vault, Cluster: p.grants.Cluster}
+	if keys.OpenOnly {
+		return grant.Chain{envelope, keys}, nil
+	}
+	return grant.Chain{keys, envelope}, nil
 }
 
 func (p *parts) setupServers(mgr manager.Manager, steps *step.Runner, children *child.Keeper) error {

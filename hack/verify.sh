@@ -5,7 +5,7 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 
 # Tidying hack/devcluster too would download gigabytes: the test dependencies of all of Kubernetes' dependencies.
-modules=(. hack/tools hack/tools/helm hack/tools/ko)
+modules=(. hack/tools hack/tools/helm hack/tools/ko test/conform)
 
 scratch=$(mktemp -d)
 trap 'rm -rf "$scratch"' EXIT

@@ -27,6 +27,7 @@ const (
 	//   SecretNotLabelled  add the label makeops.dev/credential=true to it.
 	//   SecretKeyMissing   add the key that the message names.
 	//   SealingKeyLost     the operator cannot open what it sealed: restore its sealing key, or delete the grant and consent again.
+	//   SealingKeyUnavailable  whoever keeps the sealing keys does not answer, or refuses: look after Vault, or its policy.
 	CredentialsAvailable = "CredentialsAvailable"
 	// Authorized: Make accepts the credential, for the right organization.
 	//   CredentialRejected    Make answers that the token is dead: put a new one into the Secret.
@@ -52,11 +53,17 @@ const (
 	// LeastPrivilege: each consumer holds a token of its own with its own scopes only. Does not count for Ready.
 	//   SharedToken  the root token lacks user:write, or Make cannot narrow this grant: all consumers hold the same scopes.
 	LeastPrivilege = "LeastPrivilege"
+	// RootRotated: nobody but the operator holds a root token. Exists only with auth.apiToken.rotateRoot. Does not count for Ready.
+	//   ScopeMissing  the token in the Secret lacks user:write: use one that holds it.
+	//   RootShared    another connection uses the same Secret: give each a token of its own.
+	//   RootAlive     Make does not let the operator end the replaced token: delete it in the account's profile.
+	//   MakeRefused   Make refused a successor: check the account's role and plan.
+	RootRotated = "RootRotated"
 	// WithinPolicy: no MakeScopePolicy with enforcement Warn objects. Does not count for Ready; shared with MakeMCPServer.
 	//   PolicyWarning  what the message names would be refused if the policy denied: narrow the spec.
 	WithinPolicy = "WithinPolicy"
 	// Revoked: the tokens are dead at Make. Exists only while the connection is being deleted and Make did not confirm that yet.
-	//   RevocationPending  the operator tries for ten minutes, then gives up with an event.
+	//   RevocationPending  the operator tries for five minutes, then gives up with an event.
 	Revoked = "Revoked"
 )
 
@@ -123,6 +130,10 @@ const (
 	ReasonSharedToken          = "SharedToken"
 	ReasonLeastPrivilegeNeeded = "LeastPrivilegeRequired"
 	ReasonRevocationPending    = "RevocationPending"
+
+	ReasonSealingKeyUnavailable = "SealingKeyUnavailable"
+	ReasonRootShared            = "RootShared"
+	ReasonRootAlive             = "RootAlive"
 
 	ReasonConnectionNotFound = "ConnectionNotFound"
 	ReasonConnectionNotReady = "ConnectionNotReady"

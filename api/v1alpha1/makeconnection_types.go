@@ -115,6 +115,12 @@ type APITokenAuth struct {
 	// secretRef names the Secret with the token; it must carry the label makeops.dev/credential=true.
 	// +required
 	SecretRef SecretKeyRef `json:"secretRef,omitzero"`
+
+	// rotateRoot lets the operator replace this token by one that only it knows, with the same scopes, and delete this one at Make, so
+	// that what the Secret holds is dead; it is replaced again as the minted tokens are. It needs user:write. To give the operator
+	// another token, put it into the Secret.
+	// +optional
+	RotateRoot bool `json:"rotateRoot,omitempty"`
 }
 
 // OAuthAuth refers to an OAuth client.

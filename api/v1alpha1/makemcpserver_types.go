@@ -157,6 +157,11 @@ type Tools struct {
 	// scenarios is Expose (the default) or Hide: whether each active on-demand scenario is a tool of its own.
 	// +optional
 	Scenarios ScenarioTools `json:"scenarios,omitempty"`
+
+	// confirmation is Destructive (the default) or Never: whether a call that deletes or overwrites something at Make needs the agreement of
+	// the caller's user, who is asked where the client can do that, and is else asked by the agent, which then sets confirmed.
+	// +optional
+	Confirmation ToolConfirmation `json:"confirmation,omitempty"`
 }
 
 // ToolAccess is All or ReadOnly; empty means All.
@@ -179,6 +184,17 @@ type ScenarioTools string
 const (
 	ScenarioToolsExpose ScenarioTools = "Expose"
 	ScenarioToolsHide   ScenarioTools = "Hide"
+)
+
+// ToolConfirmation is Destructive or Never; empty means Destructive.
+//
+// +kubebuilder:validation:Enum=Destructive;Never
+type ToolConfirmation string
+
+// The values of ToolConfirmation.
+const (
+	ToolConfirmationDestructive ToolConfirmation = "Destructive"
+	ToolConfirmationNever       ToolConfirmation = "Never"
 )
 
 // Rollout is Reload or Restart; empty means Reload.

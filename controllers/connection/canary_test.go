@@ -28,6 +28,7 @@ const (
 	accessToken  = "access token"
 	refreshToken = "refresh token"
 	clientSecret = "client secret"
+	ownRoot      = "root token that the operator minted"
 )
 
 // canary knows the secret values of a world, and looks for them where they must not be.
@@ -41,7 +42,7 @@ type canary struct {
 func newCanary() *canary {
 	return &canary{values: map[string]string{
 		makesim.RootToken: rootToken, makesim.ReaderToken: rootToken, makesim.OtherToken: rootToken,
-		makesim.OAuthClientSecret: clientSecret,
+		strangersToken: rootToken, makesim.OAuthClientSecret: clientSecret,
 	}}
 }
 
@@ -54,6 +55,9 @@ func (c *canary) learn(w *world) {
 	}
 	for _, t := range rec.Tokens {
 		c.values[t.Value] = mintedToken
+	}
+	if rec.Root != nil && rec.Root.Created != "" {
+		c.values[rec.Root.Value] = ownRoot
 	}
 	if rec.OAuth != nil {
 		c.values[rec.OAuth.AccessToken] = accessToken
@@ -109,7 +113,7 @@ func (c *canary) inObject(obj client.Object) []string {
 func (c *canary) allowedIn(secret *corev1.Secret) []string {
 	switch {
 	case secret.Labels[v1alpha1.ManagedByLabel] == "":
-		return c.kinds()
+		return slices.DeleteFunc(c.kinds(), func(kind string) bool { return kind == ownRoot })
 	case secret.Labels[v1alpha1.ConnectionLabel] == "":
 		return nil
 	case c.sharedRoot:

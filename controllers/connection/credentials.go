@@ -3,6 +3,7 @@ package connection
 import (
 	"context"
 	"errors"
+	"time"
 
 	corev1 "k8s.io/api/core/v1"
 	"sigs.k8s.io/controller-runtime/pkg/client"
@@ -29,14 +30,25 @@ func (p *pass) readCredentials(ctx context.Context) error {
 	}
 	p.credential = secret
 	p.rec, err = p.Grants.Read(ctx, p.id)
-	if errors.Is(err, grant.ErrSealed) {
-		return step.Stallf(v1alpha1.ReasonSealingKeyLost,
-			"the stored grant does not open: restore Secret %s in the operator's namespace and restart the operator, or delete Secret %s there "+
-				"and authorize again",
+	if err == nil {
+		err = p.Grants.Keys.Ready(ctx) // before Make is asked for anything that is to be kept
+	}
+	switch {
+	case errors.Is(err, grant.ErrSealed):
+		problem := step.Stallf(v1alpha1.ReasonSealingKeyLost,
+			"the stored grant does not open: restore Secret %s in the operator's namespace, or the key in Vault; where it is lost for good, "+
+				"delete Secret %s there and authorize again",
 			grant.KeySecretName, grant.SecretName(p.id))
+		problem.After = keyPause
+		return problem
+	case errors.Is(err, grant.ErrUnavailable):
+		return step.Retryf(v1alpha1.ReasonSealingKeyUnavailable, "the sealing keys are out of reach: %w", err)
 	}
 	return err
 }
+
+// keyPause is how often a lost sealing key is looked for: no event tells that it is back.
+const keyPause = time.Minute
 
 // readSecret reads the Secret that the spec refers to.
 func (p *pass) readSecret(ctx context.Context) (*corev1.Secret, error) {

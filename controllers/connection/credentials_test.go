@@ -161,6 +161,27 @@ var _ = Describe("The credential of a connection", func() {
 		Expect(w.sim.TokenAlive(token)).To(BeFalse(), "nobody knows its stamp any more, but it has our label")
 	})
 
+	It("restores itself when the sealing key is back, without a restart", func() {
+		w.connectByToken()
+		keys := w.reconciler.Grants.Keys
+		w.reconciler.Grants.Keys = grant.Keyring{"key-0001": grant.NewKey()}
+		o := w.stalled(v1alpha1.ReasonSealingKeyLost)
+		Expect(o.queue).To(Equal("timer"), "no event tells that the key is back")
+		w.reconciler.Grants.Keys = keys
+		w.due(o)
+		w.ready()
+		w.quiet()
+	})
+
+	It("asks Make for nothing that it could not keep", func() {
+		w.root(makesim.RootToken)
+		w.connect()
+		w.reconciler.Grants.Keys = outOfReach{}
+		o := w.failing(v1alpha1.ReasonSealingKeyUnavailable)
+		Expect(o.queue).To(Equal("backoff"))
+		Expect(w.calls()).To(BeEmpty())
+	})
+
 	DescribeTable("does not let a scope reach Make that policy refuses, though admission was removed",
 		func(broad v1alpha1.Scope) {
 			w.root(makesim.RootToken)

@@ -3,10 +3,10 @@ package connection
 import (
 	"context"
 	"errors"
-	"fmt"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
+	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/controller/controllerutil"
 	"sigs.k8s.io/controller-runtime/pkg/reconcile"
@@ -15,12 +15,14 @@ import (
 	"github.com/makeops/make-operator/internal/grant"
 	"github.com/makeops/make-operator/internal/makeapi"
 	"github.com/makeops/make-operator/internal/metrics"
-	"github.com/makeops/make-operator/internal/scope"
 	"github.com/makeops/make-operator/internal/step"
 )
 
 // revocationBudget is how long a deletion waits for Make. After that the tokens are given up, so that nothing hangs for ever.
-const revocationBudget = 10 * time.Minute
+const revocationBudget = 5 * time.Minute
+
+// revocationPause is the wait between attempts to revoke.
+const revocationPause = 15 * time.Second
 
 // delete revokes what the connection holds at Make and lets it go.
 func (r *Reconciler) delete(ctx context.Context, conn *v1alpha1.MakeConnection) (reconcile.Result, error) {
@@ -28,17 +30,13 @@ func (r *Reconciler) delete(ctx context.Context, conn *v1alpha1.MakeConnection) 
 		return reconcile.Result{}, nil
 	}
 	p := r.newPass(conn)
-	if conn.Spec.OnDelete != v1alpha1.Retain {
-		if err := p.revoke(ctx); err != nil {
-			if p.now.Before(conn.DeletionTimestamp.Add(revocationBudget)) && !hopeless(err) {
-				return r.Steps.Run(ctx, conn, step.Step{Condition: v1alpha1.Revoked, Do: func(context.Context) error {
-					return step.Waitf(revocationPause, v1alpha1.ReasonRevocationPending, "revoke tokens at Make: %w", err)
-				}})
-			}
-			metrics.RevocationAbandoned()
-			r.Steps.Events.Eventf(conn, nil, corev1.EventTypeWarning, "RevocationAbandoned", "Delete",
-				"tokens at Make may still be alive, delete them in the account's profile: %s", err)
+	if err := p.revoke(ctx); err != nil {
+		if p.now.Before(conn.DeletionTimestamp.Add(revocationBudget)) && !hopeless(err) {
+			return r.Steps.Run(ctx, conn, step.Step{Condition: v1alpha1.Revoked, Do: func(context.Context) error {
+				return step.Waitf(revocationPause, v1alpha1.ReasonRevocationPending, "revoke tokens at Make: %w", err)
+			}})
 		}
+		r.abandon(ctx, conn, err)
 	}
 	if err := r.Grants.Delete(ctx, p.id); err != nil {
 		return reconcile.Result{}, err
@@ -49,36 +47,12 @@ func (r *Reconciler) delete(ctx context.Context, conn *v1alpha1.MakeConnection) 
 	return reconcile.Result{}, client.IgnoreNotFound(err)
 }
 
-// revocationPause is the wait between attempts to revoke.
-const revocationPause = 15 * time.Second
-
-// revoke kills every token of the connection at Make. The credential Secret may be gone already, with its namespace.
-func (p *pass) revoke(ctx context.Context) error {
-	rec, err := p.Grants.Read(ctx, p.id)
-	if err != nil {
-		return err
-	}
-	p.rec = rec
-	if rec.Root != nil && (len(rec.Tokens)+len(rec.Retired) > 0 || len(scope.Missing(mintScopes, rec.Root.Scopes)) == 0) {
-		if err := p.minter().DeleteAll(ctx); err != nil {
-			return fmt.Errorf("delete minted tokens: %w", err)
-		}
-	}
-	if rec.OAuth == nil {
-		return nil
-	}
-	if p.credential, err = p.readSecret(ctx); err != nil {
-		return err
-	}
-	for _, value := range []string{rec.OAuth.RefreshToken, rec.OAuth.AccessToken} {
-		if value == "" {
-			continue
-		}
-		if err := p.oauth().Revoke(ctx, value); err != nil {
-			return err
-		}
-	}
-	return nil
+// abandon says that tokens were left alive. A terminating namespace takes no event any more, so it is logged too.
+func (r *Reconciler) abandon(ctx context.Context, conn *v1alpha1.MakeConnection, err error) {
+	metrics.RevocationAbandoned()
+	ctrl.LoggerFrom(ctx).Info("gave up revoking tokens at Make", "namespace", conn.Namespace, "name", conn.Name, "reason", err.Error())
+	r.Steps.Events.Eventf(conn, nil, corev1.EventTypeWarning, "RevocationAbandoned", "Delete",
+		"tokens at Make may still be alive, delete them in the account's profile: %s", err)
 }
 
 // hopeless reports whether trying again cannot help: the credential is dead, gone or cannot be opened.
@@ -90,5 +64,5 @@ func hopeless(err error) bool {
 	case makeapi.DeadCredential, makeapi.InvalidClient, makeapi.MissingScope, makeapi.ZoneNotAllowed:
 		return true
 	}
-	return errors.Is(err, grant.ErrSealed)
+	return errors.Is(err, grant.ErrSealed) || errors.Is(err, errGrantLost)
 }

@@ -39,7 +39,11 @@ func (p *pass) refreshGrant(ctx context.Context) error {
 		return p.awaitConsent()
 	}
 	p.showAccount(p.rec.OAuth.AccountID, p.rec.OAuth.AccountName, p.rec.OAuth.Scopes)
-	return p.containWhileAlive(p.refreshed(err))
+	err = p.refreshed(err)
+	if err == nil {
+		err = p.keepClient(ctx)
+	}
+	return p.containWhileAlive(err)
 }
 
 // ask is what a refresh is to do besides refreshing.
@@ -61,6 +65,20 @@ func (p *pass) refreshed(err error) error {
 	case errors.Is(err, rotation.ErrDead), err == nil && p.rec.OAuth.Dead != "":
 		return p.needConsent(p.rec.OAuth.Dead).Contained()
 	case err != nil:
+		return p.classify(err)
+	}
+	return nil
+}
+
+// keepClient keeps the client's secret after Make accepted it, where it changed since the consent: revocation needs it even when the
+// user's Secret is gone.
+func (p *pass) keepClient(ctx context.Context) error {
+	secret := p.oauth().Client().Secret
+	if p.rec.OAuth.ClientSecret == secret {
+		return nil
+	}
+	p.rec.OAuth.ClientSecret = secret
+	if err := p.Grants.Write(ctx, p.id, p.rec); err != nil {
 		return p.classify(err)
 	}
 	return nil
@@ -112,8 +130,15 @@ func (p *pass) refreshAt() time.Time {
 	if o.RefreshToken == "" {
 		return o.Expiry
 	}
+	if o.Issued.Sub(p.now) > clockTolerance {
+		return p.now
+	}
 	return rotation.RefreshAt(o.Issued, o.Expiry, string(p.conn.UID))
 }
+
+// clockTolerance is how far the clocks of replicas may differ. A token that was issued later than that from now tells of a clock that
+// was set back since: by its stamps the token would be replaced long after it has expired.
+const clockTolerance = time.Minute
 
 // checkExpiry is for a token that cannot be refreshed, or must not be now.
 func (p *pass) checkExpiry() error {

@@ -154,6 +154,14 @@ var _ = Describe("A connection by OAuth", func() {
 		w.quiet()
 	})
 
+	It("refreshes at once when the clock was set back, since the token's own stamps would be too late", func() {
+		consented()
+		w.clock.Step(-time.Hour)
+		w.ready()
+		Expect(presented()).To(Equal(1))
+		w.quiet()
+	})
+
 	It("says that its consumers share one token, unless there is but one that needs all of it", func() {
 		Expect(consented().conditions).To(HaveKeyWithValue("LeastPrivilege", "False/SharedToken"))
 		w.change(func(s *v1alpha1.MakeConnectionSpec) { s.Consumers[0].Scopes = nil })

@@ -55,8 +55,11 @@ func (p *pass) steps() []step.Step {
 			step.Step{Condition: v1alpha1.Authorized, Do: p.acceptRoot},
 			step.Step{Condition: v1alpha1.ScopesGranted, Do: p.ensureTokens})
 	}
+	steps = append(steps, step.Step{Condition: v1alpha1.Synced, Do: p.publish})
+	if p.rotatesRoot() {
+		steps = append(steps, step.Step{Condition: v1alpha1.RootRotated, Do: p.rotateRoot, Advisory: true})
+	}
 	return append(steps,
-		step.Step{Condition: v1alpha1.Synced, Do: p.publish},
 		step.Step{Condition: v1alpha1.LeastPrivilege, Do: p.judgePrivilege, Advisory: true},
 	)
 }
@@ -82,7 +85,8 @@ func (p *pass) keepSchedule(result reconcile.Result, err error) (reconcile.Resul
 	if at.IsZero() {
 		return result, err
 	}
-	wait := max(at.Sub(now), time.Second)
+	// By the clock as it is, and as it went on since the pass began: it may have been set meanwhile.
+	wait := max(min(at.Sub(now), at.Sub(p.now.Add(p.Clock.Since(p.now)))), time.Second)
 	switch {
 	case err == nil && result.RequeueAfter == 0:
 		return reconcile.Result{RequeueAfter: wait}, nil
@@ -102,7 +106,7 @@ func (p *pass) dueAt() time.Time {
 	case p.conn.Spec.Auth.OAuth == nil && p.suspended():
 		return time.Time{}
 	case p.conn.Spec.Auth.OAuth == nil:
-		return rotation.NextAt(&p.rec.Grant, p.rotationPolicy())
+		return p.tokensDueAt()
 	case p.suspended() && p.rec.OAuth != nil && p.rec.OAuth.Expiry.After(p.now):
 		return p.rec.OAuth.Expiry // to say that the token has expired
 	case p.suspended():
@@ -110,6 +114,20 @@ func (p *pass) dueAt() time.Time {
 	default:
 		return p.refreshAt()
 	}
+}
+
+// tokensDueAt is when a minted token, or the root token, is to be replaced.
+func (p *pass) tokensDueAt() time.Time {
+	next := rotation.NextAt(&p.rec.Grant, p.rotationPolicy())
+	root := p.rec.Root
+	if !p.rotatesRoot() || root == nil {
+		return next
+	}
+	at := rotation.RootAt(root, p.rotationPolicy())
+	if at.IsZero() || !next.IsZero() && next.Before(at) { // zero: at once, or when somebody changes an object
+		return next
+	}
+	return at
 }
 
 // rotationPolicy is spec.rotation with its defaults.

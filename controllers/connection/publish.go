@@ -31,6 +31,9 @@ func (p *pass) publish(ctx context.Context) error {
 		if err := p.minter().DeleteDue(ctx, p.rec, p.now); err != nil {
 			return p.classify(err)
 		}
+		if err := p.killFormer(ctx); err != nil {
+			return err
+		}
 	}
 	return trouble
 }

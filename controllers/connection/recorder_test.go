@@ -2,6 +2,7 @@ package connection_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strings"
 	"sync"
@@ -61,6 +62,8 @@ type writes struct {
 	lines
 	// refuse, unless nil, is asked before each write.
 	refuse func(write string, obj client.Object) error
+	// lost lets the answer of the next write get lost.
+	lost bool
 }
 
 func (w *writes) do(verb string, obj client.Object, write func() error) error {
@@ -75,6 +78,10 @@ func (w *writes) do(verb string, obj client.Object, write func() error) error {
 		}
 	}
 	w.add(what)
+	if w.lost {
+		w.lost = false
+		return errors.Join(errors.New("connection lost"), write())
+	}
 	return write()
 }
 

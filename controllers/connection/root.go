@@ -14,6 +14,9 @@ import (
 // asked about again.
 func (p *pass) acceptRoot(ctx context.Context) error {
 	value := p.rootToken()
+	if p.rec.Root != nil && value == p.rec.Bootstrap { // what the Secret holds is dead; its successor counts
+		value = p.rec.Root.Value
+	}
 	if root := p.rec.Root; root != nil && root.Value == value && root.OrganizationID == p.conn.Spec.OrganizationID {
 		p.showAccount(root.AccountID, root.AccountName, root.Scopes)
 		return nil
@@ -28,13 +31,7 @@ func (p *pass) acceptRoot(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if old := p.rec.Root; old != nil && old.Value == value {
-		root.Accepted = old.Accepted
-	} else if old != nil && old.AccountID != root.AccountID {
-		// Another account cannot delete the old account's tokens, so they are replaced at once and forgotten.
-		p.rec.Tokens, p.rec.Retired = nil, nil
-	}
-	p.rec.Root, p.rootFresh = root, true
+	p.replaceRoot(root)
 	p.showAccount(root.AccountID, root.AccountName, root.Scopes)
 	return nil
 }

@@ -17,6 +17,7 @@ import (
 // nothing, and its own conditions say why; it does not stop the others.
 func (p *pass) checkScopes(ctx context.Context) error {
 	p.conn.Status.Authorization.URL = ""
+	p.forgetRootCondition()
 	if !p.Make.AllowsZone(p.conn.Spec.Zone) {
 		return p.zoneNotAllowed()
 	}

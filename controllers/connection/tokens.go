@@ -136,7 +136,7 @@ func (p *pass) wantedScopes() []string {
 func (p *pass) minter() *rotation.Minter {
 	return &rotation.Minter{
 		ID:     p.id,
-		Grants: p.Grants, Held: p.held,
+		Grants: p.Grants, Held: p.held, Root: p.rec.Root.Created,
 		API: p.zone(makeapi.APIToken(p.rec.Root.Value), makeapi.Rotation),
 		Verify: func(ctx context.Context, value string) (makeapi.Authorization, error) {
 			return p.zone(makeapi.APIToken(value), makeapi.Rotation).CurrentAuthorization(ctx)

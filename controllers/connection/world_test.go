@@ -54,6 +54,9 @@ func newWorld(plan ...string) *world {
 		// The smaller plans do not include custom roles and other objects.
 		seed.Objects, seed.Scenarios, seed.Users = nil, nil, seed.Users[:3]
 	}
+	seed.APITokens = append(seed.APITokens, makesim.APIToken{
+		Value: strangersToken, UserID: 1003, Label: "of a colleague", Scopes: []string{"user:read", "user:write", string(read), string(run)},
+	})
 	sim, err := makesim.NewTLSServer(makesim.Options{Clock: clock, Seed: seed})
 	Expect(err).NotTo(HaveOccurred())
 	DeferCleanup(sim.Close)
@@ -100,7 +103,17 @@ func (w *world) start() {
 		},
 	}
 	w.pages = &consent.Server{Client: c, Secrets: secrets, Grants: grants, Make: api, Clock: w.clock, PublicURL: public}
+	Expect(grants.Keys.Ready(w.ctx)).To(Succeed())
 	w.writes.take()
+}
+
+// strangersToken is a root token of another user of the organization.
+const strangersToken = "0a0b0c0d-1111-4222-8333-444455556666"
+
+// id is what crm's grant is bound to.
+func (w *world) id() grant.Identity {
+	GinkgoHelper()
+	return grant.Identity{Namespace: w.namespace, Name: "crm", UID: w.crm().UID}
 }
 
 // secret makes a Secret of the user's that opts in.

@@ -59,6 +59,7 @@ func variants() map[string]func(*inputs) {
 		"spec.tools.exclude":       func(in *inputs) { in.server.Spec.Tools.Exclude = []v1alpha1.ToolName{"users_me"} },
 		"spec.tools.access":        func(in *inputs) { in.server.Spec.Tools.Access = v1alpha1.ToolAccessReadOnly },
 		"spec.tools.scenarios":     func(in *inputs) { in.server.Spec.Tools.Scenarios = v1alpha1.ScenarioToolsHide },
+		"spec.tools.confirmation":  func(in *inputs) { in.server.Spec.Tools.Confirmation = v1alpha1.ToolConfirmationNever },
 		"spec.rollout":             func(in *inputs) { in.server.Spec.Rollout = v1alpha1.RolloutRestart },
 		"spec.resources": func(in *inputs) {
 			in.server.Spec.Resources.Limits = corev1.ResourceList{corev1.ResourceMemory: resource.MustParse("1Gi")}
@@ -279,13 +280,16 @@ func TestWhatRestartsPods(t *testing.T) {
 
 func TestTokenDelivery(t *testing.T) {
 	mounted := vary(nil).podSpec()
-	if c := mounted.Containers[0]; len(c.Env) != 1 || mounted.Volumes[1].Secret.SecretName != "crm-mcp-crm-tools" || c.VolumeMounts[1].MountPath != "/var/run/make" {
+	fromSecret := func(e corev1.EnvVar) bool { return e.ValueFrom != nil && e.ValueFrom.SecretKeyRef != nil }
+	if c := mounted.Containers[0]; slices.ContainsFunc(c.Env, fromSecret) || mounted.Volumes[1].Secret.SecretName != "crm-mcp-crm-tools" || c.VolumeMounts[1].MountPath != "/var/run/make" {
 		t.Errorf("Reload: %s", encode(t, mounted))
 	}
 	env := vary(variants()["spec.rollout"]).podSpec()
 	var got []string
-	for _, e := range env.Containers[0].Env[1:] {
-		got = append(got, e.Name+" from "+e.ValueFrom.SecretKeyRef.Name+"/"+e.ValueFrom.SecretKeyRef.Key)
+	for _, e := range env.Containers[0].Env {
+		if fromSecret(e) {
+			got = append(got, e.Name+" from "+e.ValueFrom.SecretKeyRef.Name+"/"+e.ValueFrom.SecretKeyRef.Key)
+		}
 	}
 	want := []string{"MAKE_API_KEY from crm-mcp-crm-tools/MAKE_API_KEY", "MAKE_ZONE from crm-mcp-crm-tools/MAKE_ZONE"}
 	if diff := cmp.Diff(want, got); diff != "" || len(env.Volumes) != 1 {
@@ -337,6 +341,29 @@ func TestZonePort(t *testing.T) {
 	for zone, want := range map[string]int32{"eu1.make.com": 443, "127.0.0.1:8443": 8443, "x:0": 443, "x:99999": 443, "x:": 443} {
 		if got := zonePort(zone); got != want {
 			t.Errorf("%s: port %d, want %d", zone, got, want)
+		}
+	}
+}
+
+// TestCollector: Go's collector keeps within the container's memory, whatever limit a user sets, and is told nothing where there is none.
+func TestCollector(t *testing.T) {
+	for name, tt := range map[string]struct {
+		limits corev1.ResourceList
+		want   map[string]string
+	}{
+		"default":  {nil, map[string]string{"GOGC": "400", "GOMEMLIMIT": "107374160"}},
+		"own":      {corev1.ResourceList{corev1.ResourceMemory: resource.MustParse("1Gi")}, map[string]string{"GOGC": "400", "GOMEMLIMIT": "858993440"}},
+		"CPU only": {corev1.ResourceList{corev1.ResourceCPU: resource.MustParse("1")}, map[string]string{"GOGC": "400"}},
+	} {
+		in := vary(func(in *inputs) { in.server.Spec.Resources.Limits = tt.limits })
+		got := map[string]string{}
+		for _, e := range in.container().Env {
+			if strings.HasPrefix(e.Name, "GO") {
+				got[e.Name] = e.Value
+			}
+		}
+		if diff := cmp.Diff(tt.want, got); diff != "" {
+			t.Errorf("%s (-want +got):\n%s", name, diff)
 		}
 	}
 }

@@ -59,7 +59,7 @@ func (in inputs) config() mcp.Config {
 		Tools: mcp.Tools{
 			Include: names(spec.Tools.Include), Exclude: names(spec.Tools.Exclude),
 			ReadOnly:  spec.Tools.Access == v1alpha1.ToolAccessReadOnly,
-			Scenarios: spec.Tools.Scenarios != v1alpha1.ScenarioToolsHide,
+			Scenarios: spec.Tools.Scenarios != v1alpha1.ScenarioToolsHide, Confirmation: string(spec.Tools.Confirmation),
 		},
 	}
 	if in.restarts() {

@@ -5,6 +5,7 @@ import (
 	"encoding/hex"
 	"fmt"
 	"path"
+	"strconv"
 
 	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
@@ -94,7 +95,9 @@ func (in inputs) container() corev1.Container {
 		Image:           in.image,
 		ImagePullPolicy: corev1.PullIfNotPresent,
 		Args:            in.args(),
-		Env:             []corev1.EnvVar{{Name: podIP, ValueFrom: &corev1.EnvVarSource{FieldRef: &corev1.ObjectFieldSelector{FieldPath: "status.podIP"}}}},
+		Env: append([]corev1.EnvVar{
+			{Name: podIP, ValueFrom: &corev1.EnvVarSource{FieldRef: &corev1.ObjectFieldSelector{FieldPath: "status.podIP"}}},
+		}, in.collector()...),
 		Ports: []corev1.ContainerPort{
 			{Name: servicePort, ContainerPort: mcpPort, Protocol: corev1.ProtocolTCP},
 			{Name: operationsName, ContainerPort: operationsPort, Protocol: corev1.ProtocolTCP},
@@ -117,6 +120,23 @@ func (in inputs) container() corev1.Container {
 		c.VolumeMounts = append(c.VolumeMounts, corev1.VolumeMount{Name: tokenVolume, MountPath: tokenDir, ReadOnly: true})
 	}
 	return c
+}
+
+const (
+	// heapGrowth is by how many per cent the heap may grow between two collections: calls leave much garbage and little else, so that Go's
+	// own 100 would collect all the time. Measured: docs/mcp-server.md, Performance.
+	heapGrowth = 400
+	// heapPercent is which part of the container's memory limit Go may use before it collects more often.
+	heapPercent = 80
+)
+
+// collector are the settings of Go's garbage collector. Without a memory limit there is nothing to keep to but heapGrowth.
+func (in inputs) collector() []corev1.EnvVar {
+	env := []corev1.EnvVar{{Name: "GOGC", Value: strconv.Itoa(heapGrowth)}}
+	if limit, limited := in.resources().Limits[corev1.ResourceMemory]; limited {
+		env = append(env, corev1.EnvVar{Name: "GOMEMLIMIT", Value: strconv.FormatInt(limit.Value()/100*heapPercent, 10)})
+	}
+	return env
 }
 
 // args name each file and address again that the configuration has, so that make-mcp can be run as a plain process too: whoever does

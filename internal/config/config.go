@@ -10,6 +10,8 @@ import (
 	"net/url"
 	"os"
 	"strings"
+
+	"github.com/makeops/make-operator/internal/transit"
 )
 
 // Config is how a manager runs. Secrets never stand in it: they come from Kubernetes Secrets.
@@ -18,6 +20,10 @@ type Config struct {
 	Namespace string
 	// AllowedZones are hosts beyond Make's own that connections may name.
 	AllowedZones []string
+	// SealWith says where the key is that seals what is stored: "secret" or "vault". Vault opens what it sealed wherever Vault.Address
+	// is set.
+	SealWith string
+	Vault    transit.Config
 	// MakeCAFile holds PEM certificates that are trusted for Make beside the system's; empty means none.
 	MakeCAFile string
 	// ConsentAddress is where the consent pages are served; "0" means nowhere.
@@ -64,6 +70,8 @@ func (f zonesFlag) Set(value string) error {
 func (c *Config) Bind(fs *flag.FlagSet) {
 	fs.StringVar(&c.Namespace, "namespace", os.Getenv("POD_NAMESPACE"), "the operator's own namespace; default $POD_NAMESPACE")
 	fs.Var(zonesFlag{&c.AllowedZones}, "allowed-zones", "hosts (with port where it is not 443) beyond Make's own that connections may name, separated by commas")
+	fs.StringVar(&c.SealWith, "seal-with", SealWithSecret, "where the key is that seals stored credentials: secret (of Kubernetes) or vault")
+	c.bindVault(fs)
 	fs.StringVar(&c.MakeCAFile, "make-ca-file", "", "PEM certificates to trust for Make, beside the system's")
 	fs.StringVar(&c.ConsentAddress, "consent-bind-address", ":8082", "where to serve the OAuth consent pages; 0 turns them off")
 	fs.StringVar(&c.ConsentURL, "consent-url", "http://localhost:8082", "where browsers reach the consent pages; register this URL plus /oauth/callback at Make")
@@ -98,7 +106,7 @@ func (c *Config) Validate() error {
 	if u, err := url.Parse(c.ConsentURL); err == nil && u.Scheme == "http" && !isLoopback(u.Hostname()) {
 		errs = append(errs, errors.New("--consent-url must be https, or name localhost or 127.0.0.1: a code must not cross a network in the clear"))
 	}
-	return errors.Join(errs...)
+	return errors.Join(append(errs, c.validateSealing())...)
 }
 
 // isLoopback reports whether a host is this machine for whoever opens it.

@@ -119,7 +119,7 @@ func (s *Server) accept(ctx context.Context, taken *session) (outcome, error) {
 	if err != nil {
 		return trouble, err
 	}
-	consented.ClientID = clientID
+	consented.ClientID, consented.ClientSecret = clientID, app.Client().Secret
 	former, err := s.store(ctx, conn, taken, consented)
 	if err != nil {
 		return trouble, err

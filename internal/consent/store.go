@@ -14,6 +14,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/makeops/make-operator/api/v1alpha1"
+	"github.com/makeops/make-operator/internal/grant"
 )
 
 // errSession means that there is no such session now, or that somebody else has it.
@@ -48,7 +49,10 @@ func (s *Server) readSessions(ctx context.Context, uid types.UID) (sessions, str
 		return nil, "", fmt.Errorf("read consent sessions: %w", err)
 	}
 	var all sessions
-	plain, err := s.Grants.Keys.Open(secret.Data[sessionKey], string(secret.Data[sealingKeyKey]), s.additional(uid))
+	plain, err := s.Grants.Keys.Open(ctx, secret.Data[sessionKey], string(secret.Data[sealingKeyKey]), s.additional(uid))
+	if errors.Is(err, grant.ErrUnavailable) {
+		return nil, "", fmt.Errorf("read consent sessions: %w", err)
+	}
 	if err != nil || json.Unmarshal(plain, &all) != nil {
 		return nil, secret.ResourceVersion, nil //nolint:nilerr // see above
 	}
@@ -62,7 +66,7 @@ func (s *Server) writeSessions(ctx context.Context, uid types.UID, all sessions,
 	if err != nil {
 		return fmt.Errorf("write consent sessions: %w", err)
 	}
-	sealed, keyID, err := s.Grants.Keys.Seal(plain, s.additional(uid))
+	sealed, keyID, err := s.Grants.Keys.Seal(ctx, plain, s.additional(uid))
 	if err != nil {
 		return fmt.Errorf("write consent sessions: %w", err)
 	}

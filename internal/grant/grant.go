@@ -15,9 +15,14 @@ type Identity struct {
 
 // Grant is everything secret that one connection holds. The zero value is an empty grant that was never stored.
 type Grant struct {
-	// Root is the API token that the connection's Secret held when it was last accepted. It is kept so that minted tokens can be
-	// revoked even after a namespace was deleted with that Secret in it.
+	// Root is the API token that the connection's Secret held when it was last accepted, or its successor that the operator minted.
+	// It is kept so that minted tokens can be revoked even after a namespace was deleted with that Secret in it.
 	Root *Root `json:"root,omitempty"`
+	// Bootstrap is what the connection's Secret held when the operator replaced it as root. While the Secret still holds that, Root
+	// counts; empty where nothing was replaced.
+	Bootstrap string `json:"bootstrap,omitempty"`
+	// Former are root tokens that are to die at Make, because another took their place.
+	Former []FormerRoot `json:"former,omitempty"`
 	// Tokens are the minted API tokens by consumer.
 	Tokens map[string]Token `json:"tokens,omitempty"`
 	// Retired are minted tokens that were replaced or whose consumer is gone; they are to be deleted at Make.
@@ -47,6 +52,25 @@ type Root struct {
 	OrganizationID int64 `json:"organizationID"`
 	// Accepted is when this value was first accepted.
 	Accepted time.Time `json:"accepted"`
+	// Created is Make's stamp of a root that the operator minted; empty for the user's own.
+	Created string `json:"created,omitempty"`
+	// Sequence counts the roots that the operator minted.
+	Sequence int64 `json:"sequence,omitempty"`
+	// RotationGeneration is the spec.rotation.generation that it was minted for.
+	RotationGeneration int64 `json:"rotationGeneration,omitempty"`
+	// Refused is when Make last refused to mint a successor; zero means never.
+	Refused time.Time `json:"refused,omitzero"`
+}
+
+// FormerRoot is a root token that waits for its end.
+type FormerRoot struct {
+	Value string `json:"value"`
+	// Created is Make's stamp of it, empty where the operator did not mint it: it is found in the account's list by its value.
+	Created string `json:"created,omitempty"`
+	// All says that everything that was minted for the connection by its account dies with it: another account took over.
+	All bool `json:"all,omitempty"`
+	// Stuck says that Make does not list it, so only a person can delete it.
+	Stuck bool `json:"stuck,omitempty"`
 }
 
 // Token is a minted API token.
@@ -90,6 +114,9 @@ type OAuth struct {
 	Scopes []string `json:"scopes"`
 	// ClientID of the OAuth client that was consented to.
 	ClientID string `json:"clientID"`
+	// ClientSecret is the one that Make last accepted, empty for a public client. It is kept so that the grant can be revoked even
+	// after a namespace was deleted with the client's Secret in it.
+	ClientSecret string `json:"clientSecret,omitempty"`
 	// AccountID and AccountName are of the user who consented.
 	AccountID   int64  `json:"accountID"`
 	AccountName string `json:"accountName"`

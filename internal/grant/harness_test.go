@@ -53,6 +53,13 @@ func sample() grant.Grant {
 	}
 }
 
+// settled is a sample without a refresh that is under way.
+func settled() grant.Grant {
+	g := sample()
+	g.OAuth.Intent = nil
+	return g
+}
+
 // write stores a grant for id and returns its record.
 func write(t *testing.T, s *grant.Store, id grant.Identity, g grant.Grant) *grant.Record {
 	t.Helper()

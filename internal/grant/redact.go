@@ -21,6 +21,12 @@ func (r Root) Format(f fmt.State, _ rune) { writeRedacted(f) }
 func (r Root) MarshalLog() any { return redacted }
 
 // Format never prints the token, whatever the verb.
+func (f FormerRoot) Format(s fmt.State, _ rune) { writeRedacted(s) }
+
+// MarshalLog never shows the token to a logger.
+func (f FormerRoot) MarshalLog() any { return redacted }
+
+// Format never prints the token, whatever the verb.
 func (t Token) Format(f fmt.State, _ rune) { writeRedacted(f) }
 
 // MarshalLog never shows the token to a logger.

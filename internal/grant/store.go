@@ -41,20 +41,19 @@ type Store struct {
 	Namespace string
 	// Cluster is the UID of the namespace kube-system, which identifies a cluster.
 	Cluster string
-	Keys    Keyring
+	Keys    Sealer
 }
 
-// NewStore loads the sealing keys and what identifies the cluster. The client must not read from a cache.
+// NewStore reads what identifies the cluster; the keys are those of the Secret KeySecretName, which is read at the first use. The
+// client must not read from a cache.
 func NewStore(ctx context.Context, c client.Client, namespace string) (*Store, error) {
 	system := &corev1.Namespace{}
 	if err := c.Get(ctx, client.ObjectKey{Name: metav1.NamespaceSystem}, system); err != nil {
 		return nil, fmt.Errorf("identify cluster: %w", err)
 	}
-	keys, err := LoadKeyring(ctx, c, namespace)
-	if err != nil {
-		return nil, err
-	}
-	return &Store{Client: c, Namespace: namespace, Cluster: string(system.UID), Keys: keys}, nil
+	return &Store{
+		Client: c, Namespace: namespace, Cluster: string(system.UID), Keys: &SecretKeys{Client: c, Namespace: namespace},
+	}, nil
 }
 
 // Record is a grant as it was read: the grant and what a compare-and-swap needs.
@@ -65,7 +64,11 @@ type Record struct {
 	resourceVersion string
 }
 
-// Read returns the stored grant, or an empty record if there is none. Errors: ErrSealed, and those of the API server.
+// Stored reports whether there is such a grant in the store.
+func (r *Record) Stored() bool { return r.resourceVersion != "" }
+
+// Read returns the stored grant, or an empty record if there is none. Errors: ErrSealed, ErrUnavailable, and those of the API
+// server.
 func (s *Store) Read(ctx context.Context, id Identity) (*Record, error) {
 	secret := &corev1.Secret{}
 	err := s.Client.Get(ctx, client.ObjectKey{Namespace: s.Namespace, Name: SecretName(id)}, secret)
@@ -79,7 +82,7 @@ func (s *Store) Read(ctx context.Context, id Identity) (*Record, error) {
 	if err != nil {
 		return nil, fmt.Errorf("read grant: %w: annotation %s is not a number", ErrSealed, writeAnnotation)
 	}
-	plain, err := s.Keys.Open(secret.Data[sealedKey], secret.Annotations[keyAnnotation], s.additional(id, write))
+	plain, err := s.Keys.Open(ctx, secret.Data[sealedKey], secret.Annotations[keyAnnotation], s.additional(id, write))
 	if err != nil {
 		return nil, fmt.Errorf("read grant: %w", err)
 	}
@@ -91,14 +94,14 @@ func (s *Store) Read(ctx context.Context, id Identity) (*Record, error) {
 }
 
 // Write stores the record if nobody wrote the grant since it was read, and brings the record up to date for the next write.
-// Errors: ErrConflict, and those of the API server, after which it is not known whether the write took place.
+// Errors: ErrConflict, ErrSealed and ErrUnavailable (nothing was written), and those of the API server, after which it is not known whether the write took place.
 func (s *Store) Write(ctx context.Context, id Identity, r *Record) error {
 	plain, err := json.Marshal(r.Grant)
 	if err != nil {
 		return fmt.Errorf("write grant: %w", err)
 	}
 	next := r.write + 1
-	sealed, keyID, err := s.Keys.Seal(plain, s.additional(id, next))
+	sealed, keyID, err := s.Keys.Seal(ctx, plain, s.additional(id, next))
 	if err != nil {
 		return fmt.Errorf("write grant: %w", err)
 	}

@@ -129,15 +129,16 @@ func TestPutBackCiphertextDoesNotOpen(t *testing.T) {
 func TestKeyRotation(t *testing.T) {
 	c := newClient(t, interceptor.Funcs{})
 	s := newStore(t, c)
+	keys := s.Keys.(grant.Keyring)
 	write(t, s, id, sample())
-	s.Keys["key-0002"] = grant.NewKey()
-	s.Keys["key-0010"] = grant.NewKey()
+	keys["key-0002"] = grant.NewKey()
+	keys["key-0010"] = grant.NewKey()
 	rec := read(t, s, id) // the old key still opens
 	if err := s.Write(t.Context(), id, rec); err != nil {
 		t.Fatal(err)
 	}
-	delete(s.Keys, "key-0001")
-	delete(s.Keys, "key-0002")
+	delete(keys, "key-0001")
+	delete(keys, "key-0002")
 	if diff := cmp.Diff(sample(), read(t, s, id).Grant); diff != "" {
 		t.Errorf("the newest key does not open alone (-want +got):\n%s", diff)
 	}

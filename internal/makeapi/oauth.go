@@ -28,6 +28,9 @@ type OAuth struct {
 	app    OAuthClient
 }
 
+// Client is the application that o speaks as.
+func (o *OAuth) Client() OAuthClient { return o.app }
+
 // OAuth does no I/O; calls for a zone that is not allowed fail as ZoneNotAllowed.
 func (c *Client) OAuth(zone string, cl OAuthClient) *OAuth {
 	host, ok := c.zones.allowed(zone)

@@ -52,7 +52,7 @@ func TestDestructiveCallsAskTheUser(t *testing.T) {
 		"closed":   {"cancel", false, "declined"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			e := start(t, everything)
+			e := start(t, wholeServer)
 			var questions []string
 			res := e.call(asked(e, tt.action, tt.confirmed, &questions), deleteHook, hookArgs)
 			if res.IsError != (tt.want != "") || !strings.Contains(text(res), tt.want) {
@@ -72,7 +72,7 @@ func TestDestructiveCallsAskTheUser(t *testing.T) {
 func TestDestructiveCallsNeedAnArgument(t *testing.T) {
 	for _, version := range []string{"2026-07-28", "2025-11-25"} {
 		t.Run(version, func(t *testing.T) {
-			e := start(t, everything)
+			e := start(t, wholeServer)
 			session := e.connect(admin, version)
 			if res := e.call(session, deleteHook, hookArgs); !res.IsError || !strings.Contains(text(res), "confirmed set to true") {
 				t.Errorf("error %v: %s", res.IsError, text(res))
@@ -93,7 +93,7 @@ func TestDestructiveCallsNeedAnArgument(t *testing.T) {
 
 // TestAnswerFitsItsOwnQuestionOnly: an answer that a client sends again with other arguments confirms nothing.
 func TestAnswerFitsItsOwnQuestionOnly(t *testing.T) {
-	e := start(t, everything)
+	e := start(t, wholeServer)
 	session := e.connectAs(admin, "", &sdk.ClientOptions{
 		MultiRoundTrip:     &sdk.MultiRoundTripOptions{Disabled: true},
 		ElicitationHandler: func(context.Context, *sdk.ElicitRequest) (*sdk.ElicitResult, error) { return nil, nil },
@@ -117,7 +117,7 @@ func TestAnswerFitsItsOwnQuestionOnly(t *testing.T) {
 
 func TestNoConfirmationWhereTheConfigSaysSo(t *testing.T) {
 	e := start(t, func(c *mcp.Config) {
-		everything(c)
+		wholeServer(c)
 		c.Tools.Confirmation = mcp.ConfirmNever
 	})
 	if res := e.call(e.connect(admin, ""), deleteHook, hookArgs); res.IsError || deletions(e) != 1 {

@@ -92,6 +92,7 @@ type judgedKey struct{}
 
 // judged is a call that the dispatcher has let through.
 type judged struct {
+	name   string
 	tool   *tool // nil when err is set
 	err    error // why the tool could not be looked up
 	record *audit.Record
@@ -112,7 +113,7 @@ func (d *dispatcher) call(ctx context.Context, req *sdk.CallToolRequest, next sd
 	inner, params := *req, *req.Params
 	params.Name = executeTool
 	inner.Params = &params
-	return next(context.WithValue(ctx, judgedKey{}, judged{tool: t, err: err, record: rec}), methodCallTool, &inner)
+	return next(context.WithValue(ctx, judgedKey{}, judged{name: clip(name), tool: t, err: err, record: rec}), methodCallTool, &inner)
 }
 
 // execute is the handler of executeTool.
@@ -128,37 +129,34 @@ func (d *dispatcher) execute(ctx context.Context, req *sdk.CallToolRequest) (*sd
 		j.record.Note(func(e *audit.Entry) { e.ScopesNeeded = needs(j.tool) })
 		var question *sdk.CallToolResult
 		if out, question, err = d.run(ctx, j.tool, req); question != nil {
-			d.metrics.called(j.tool.definition.Name, audit.Denied, 0)
+			d.metrics.called(j.name, audit.Denied, 0)
 			j.record.Finish(audit.Denied, "confirmation_asked")
 			return question, nil
 		}
 	}
 	res, reason := toResult(out, err)
-	name, outcome := d.outcome(j.tool, err)
+	outcome := d.outcome(j.name, err)
 	if outcome == audit.Failed && ctx.Err() != nil {
 		reason = "canceled"
 	}
 	if refused, ok := errors.AsType[*makeapi.Error](err); ok {
 		j.record.Note(func(e *audit.Entry) { e.UpstreamStatus = refused.Status })
 	}
-	d.metrics.called(name, outcome, d.clock.Since(begun))
+	d.metrics.called(j.name, outcome, d.clock.Since(begun))
 	j.record.Finish(outcome, reason)
 	return res, nil
 }
 
 // outcome also logs what failed.
-func (d *dispatcher) outcome(t *tool, err error) (name string, outcome audit.Outcome) {
-	if t != nil {
-		name = t.definition.Name
-	}
+func (d *dispatcher) outcome(name string, err error) audit.Outcome {
 	switch {
 	case err == nil:
-		return name, audit.Allowed
+		return audit.Allowed
 	case errors.Is(err, errNotConfirmed), errors.Is(err, errDeclined):
-		return name, audit.Denied
+		return audit.Denied
 	}
 	d.log.Info("tool call failed", "tool", name, "error", logged(err))
-	return name, audit.Failed
+	return audit.Failed
 }
 
 // run makes a call whose arguments fit, or returns the question that has to be answered first.

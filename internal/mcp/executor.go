@@ -19,9 +19,9 @@ type executor struct {
 	scenariosChanged func()
 }
 
-// fixed are the arguments that name the tenant: they have one value only.
+// fixed are the arguments that name the tenant: they have one value only. What custom properties belong to is always an organization.
 func (x *executor) fixed() map[string]int64 {
-	fixed := map[string]int64{"organizationId": x.organizationID}
+	fixed := map[string]int64{"organizationId": x.organizationID, "belongerId": x.organizationID}
 	if x.teamID != 0 {
 		fixed["teamId"] = x.teamID
 	}

@@ -124,8 +124,8 @@ func allScopes() []string {
 	return scopes
 }
 
-// everything is a change of the config: a server with every scope, for every team of the organization.
-func everything(c *mcp.Config) { c.Scopes, c.TeamID = allScopes(), 0 }
+// wholeServer is a change of the config: a server with every scope, for every team of the organization.
+func wholeServer(c *mcp.Config) { c.Scopes, c.TeamID = allScopes(), 0 }
 
 func (e *env) config() mcp.Config {
 	rule := func(subject string, scopes, tools []string) mcp.Rule {

@@ -19,7 +19,7 @@ import (
 // TestEveryToolIsOffered compares what a caller with every scope sees with the catalogue, tool by tool.
 func TestEveryToolIsOffered(t *testing.T) {
 	e := start(t, func(c *mcp.Config) {
-		everything(c)
+		wholeServer(c)
 		c.Tools.Scenarios = false
 	})
 	listed, err := e.connect(admin, "").ListTools(t.Context(), nil)
@@ -70,7 +70,7 @@ func schemaProblems(t *testing.T, got *sdk.Tool, want catalogue.Tool) []string {
 		case property == nil || property.Description == "":
 			problems = append(problems, a.Name+" is missing or not described")
 			continue
-		case a.Required != slices.Contains(schema.Required, a.Name) && a.Name != "organizationId":
+		case a.Required != slices.Contains(schema.Required, a.Name) && a.Name != "organizationId" && a.Name != "belongerId":
 			problems = append(problems, a.Name+" is required, or is not")
 		}
 		if unbounded(property) {
@@ -92,7 +92,7 @@ func unbounded(s *jsonschema.Schema) bool {
 func TestAnswersOfEveryKind(t *testing.T) {
 	for _, version := range []string{"2026-07-28", "2025-06-18"} {
 		t.Run(version, func(t *testing.T) {
-			e := start(t, everything)
+			e := start(t, wholeServer)
 			session := e.connect(admin, version)
 			structured := func(res *sdk.CallToolResult) string {
 				raw, err := json.Marshal(res.StructuredContent)
@@ -128,7 +128,7 @@ func TestAnswersOfEveryKind(t *testing.T) {
 
 // TestTheOrganizationIsFixed: the token reaches every organization of its user, the server one.
 func TestTheOrganizationIsFixed(t *testing.T) {
-	e := start(t, everything)
+	e := start(t, wholeServer)
 	session := e.connect(admin, "")
 	other := map[string]any{"organizationId": makesim.OrganizationID + 1}
 	for _, tool := range []string{"teams_list", "organizations_get", "private-spaces_list", "roles_list"} {
@@ -172,7 +172,7 @@ func TestOneTeamsObjects(t *testing.T) {
 
 // TestChangedScenariosAreSeenAtOnce: what a caller changes through the server need not wait for the next refresh.
 func TestChangedScenariosAreSeenAtOnce(t *testing.T) {
-	e := start(t, everything)
+	e := start(t, wholeServer)
 	session := e.connect(admin, "")
 	if !slices.Contains(e.toolNames(admin), lead) {
 		t.Fatal("no scenario tool")

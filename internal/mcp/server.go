@@ -132,7 +132,7 @@ func New(cfg Config, o Options) (*Server, error) {
 		audit:       s.auditLog(),
 		metrics:     s.metrics,
 		log:         o.Log,
-		next:        s.streamable(s.sdkServer(dispatcher.middleware, dispatcher.execute)),
+		next:        s.streamable(s.sdkServer(s.sdkOptions(), dispatcher.middleware, dispatcher.execute)),
 	}
 	for _, file := range s.files() {
 		file.load()
@@ -168,15 +168,18 @@ func (s *Server) toolset(api makeAPI) *toolset {
 	return newToolset(cfg, tools.build(), scenarios)
 }
 
-// sdkServer builds the one SDK server of the process. Its middleware judges and answers the tool methods; see doc.go.
-func (s *Server) sdkServer(middleware sdk.Middleware, execute sdk.ToolHandler) *sdk.Server {
-	server := sdk.NewServer(
-		&sdk.Implementation{Name: "make-mcp", Title: "Make", Version: s.options.Version},
-		&sdk.ServerOptions{
-			Logger:       s.options.Log,
-			Capabilities: &sdk.ServerCapabilities{Tools: &sdk.ToolCapabilities{}},
-			SetCacheable: func(_ context.Context, _ sdk.Request, c *sdk.Cacheable) { private(c) },
-		})
+// sdkOptions are those of the one SDK server of the process.
+func (s *Server) sdkOptions() *sdk.ServerOptions {
+	return &sdk.ServerOptions{
+		Logger:       s.options.Log,
+		Capabilities: &sdk.ServerCapabilities{Tools: &sdk.ToolCapabilities{}},
+		SetCacheable: func(_ context.Context, _ sdk.Request, c *sdk.Cacheable) { private(c) },
+	}
+}
+
+// sdkServer builds it. Its middleware judges and answers the tool methods; see doc.go.
+func (s *Server) sdkServer(options *sdk.ServerOptions, middleware sdk.Middleware, execute sdk.ToolHandler) *sdk.Server {
+	server := sdk.NewServer(&sdk.Implementation{Name: "make-mcp", Title: "Make", Version: s.options.Version}, options)
 	server.AddTool(&sdk.Tool{Name: executeTool, InputSchema: &jsonschema.Schema{Type: "object"}}, execute)
 	server.AddReceivingMiddleware(middleware)
 	return server

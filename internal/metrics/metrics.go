@@ -24,7 +24,11 @@ var (
 	})
 )
 
-func init() { metrics.Registry.MustRegister(minted, refreshed, consented, abandoned) }
+var outdatedSeals = prometheus.NewGauge(prometheus.GaugeOpts{
+	Name: "make_operator_grants_sealed_by_older_keys", Help: "Stored grants that another key than the newest one seals.",
+})
+
+func init() { metrics.Registry.MustRegister(minted, refreshed, consented, abandoned, outdatedSeals) }
 
 // Minted counts tokens that were asked of Make together.
 func Minted(tokens int, err error) { minted.WithLabelValues(outcome(err)).Add(float64(tokens)) }
@@ -37,6 +41,9 @@ func Consented(outcome string) { consented.WithLabelValues(outcome).Inc() }
 
 // RevocationAbandoned counts a connection that was deleted without Make's word that its tokens are dead.
 func RevocationAbandoned() { abandoned.Inc() }
+
+// SealedByOlderKeys says how many stored grants another key than the newest one seals.
+func SealedByOlderKeys(grants int) { outdatedSeals.Set(float64(grants)) }
 
 // outcome is "ok" or the kind of error, of which there is a fixed number.
 func outcome(err error) string {

@@ -31,6 +31,9 @@ type Minter struct {
 	ID     grant.Identity
 	API    TokenAPI
 	Verify Verifier
+	// Root is the stamp of the root token that API speaks as, where the operator minted it: it is no orphan, and dies last. Empty
+	// for a user's own.
+	Root string
 	// Held are consumers whose present token is not published yet: those that it replaced live on. Nil holds nobody.
 	Held map[string]bool
 }
@@ -50,7 +53,21 @@ func (m *Minter) Apply(ctx context.Context, rec *grant.Record, plan Plan, p Poli
 		return failed
 	}
 	// The new tokens exist at Make only as long as we can name them, so a cancelled pass still stores them.
-	return errors.Join(failed, m.Grants.Write(context.WithoutCancel(ctx), m.ID, rec))
+	ctx = context.WithoutCancel(ctx)
+	err := m.Grants.Write(ctx, m.ID, rec)
+	if errors.Is(err, grant.ErrConflict) && made > 0 {
+		err = errors.Join(err, m.deleteUnstored(ctx))
+	}
+	return errors.Join(failed, err)
+}
+
+// deleteUnstored is for one who lost a race: nobody will find a reason to look for what it minted until the next rotation.
+func (m *Minter) deleteUnstored(ctx context.Context) error {
+	stored, err := m.Grants.Read(ctx, m.ID)
+	if err != nil {
+		return err
+	}
+	return m.deleteOrphans(ctx, stored)
 }
 
 // mintAll says how many tokens it made.
@@ -96,7 +113,10 @@ func (m *Minter) mint(ctx context.Context, d Demand, sequence int64) (grant.Toke
 // Between finding and deleting one it writes the grant. An orphan may be a token that another process has just minted; after this
 // write that process cannot store it any more, and if it was stored already the write fails.
 func (m *Minter) deleteOrphans(ctx context.Context, rec *grant.Record) error {
-	known := map[string]bool{}
+	known := map[string]bool{m.Root: true}
+	for _, f := range rec.Former {
+		known[f.Created] = true
+	}
 	for _, t := range rec.Tokens {
 		known[t.Created] = true
 	}
@@ -142,9 +162,9 @@ func (m *Minter) DeleteDue(ctx context.Context, rec *grant.Record, now time.Time
 	return m.Grants.Write(context.WithoutCancel(ctx), m.ID, rec)
 }
 
-// DeleteAll deletes every token that was ever minted for the connection.
+// DeleteAll deletes every token that was ever minted for the connection, except the root token itself.
 func (m *Minter) DeleteAll(ctx context.Context) error {
-	stamps, err := m.own(ctx, func(string) bool { return true })
+	stamps, err := m.own(ctx, func(created string) bool { return created != m.Root })
 	if err != nil {
 		return err
 	}

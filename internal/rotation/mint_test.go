@@ -2,6 +2,7 @@ package rotation_test
 
 import (
 	"context"
+	"errors"
 	"maps"
 	"slices"
 	"strings"
@@ -306,4 +307,37 @@ func (m *minting) disturb(f makesim.Fault) {
 	m.t.Helper()
 	f.Count = 1
 	m.knobs(func(k *makesim.Knobs) { k.Faults = append(k.Faults, f) })
+}
+
+// raced lets something happen just before a token is created.
+type raced struct {
+	rotation.TokenAPI
+
+	before func()
+}
+
+func (r *raced) CreateToken(ctx context.Context, label string, scopes []string) (makeapi.MintedToken, error) {
+	if before := r.before; before != nil {
+		r.before = nil
+		before()
+	}
+	return r.TokenAPI.CreateToken(ctx, label, scopes)
+}
+
+// Of two processes that mint at the same time one cannot store what it made. It deletes that, and leaves the other's alone.
+func TestLoserOfRaceLeavesNothing(t *testing.T) {
+	m := newMinting(t)
+	rec := m.read(m.id)
+	plan := rotation.Decide(&rec.Grant, []rotation.Demand{agent, tools}, month, m.clock.Now())
+	loser := m.world.minter()
+	loser.API = &raced{loser.API, func() { m.mustPass(month, agent, tools) }}
+	if err := loser.Apply(t.Context(), rec, plan, month, m.clock.Now()); !errors.Is(err, grant.ErrConflict) {
+		t.Errorf("error %v, want %v", err, grant.ErrConflict)
+	}
+	m.has("mcp:tools:1", "sa:agent:1")
+	for _, d := range []rotation.Demand{agent, tools} {
+		if !m.sim.TokenAlive(m.token(d).Value) {
+			t.Errorf("the stored token of %s was deleted", d.Consumer)
+		}
+	}
 }

@@ -13,7 +13,7 @@ spec:
   connectionRef: {name: crm}
   scopes: ["scenarios:read", "scenarios:run"]
   access: {rules: [{serviceAccounts: [{name: sales-agent}, {name: agent, namespace: other}], scopes: ["scenarios:read"], tools: [scenarios_list]}]}
-  tools: {include: [scenarios_list], exclude: [users_me], access: ReadOnly, scenarios: Hide}
+  tools: {include: [scenarios_list], exclude: [users_me], access: ReadOnly, scenarios: Hide, confirmation: Never}
   rollout: Reload
 `
 
@@ -72,6 +72,7 @@ func TestServerToolsAndRollout(t *testing.T) {
 		{name: "unknown rollout", set: map[string]any{"spec.rollout": "Env"}, says: `supported values: "Reload", "Restart"`},
 		{name: "unknown access", set: map[string]any{"spec.tools.access": "None"}, says: `supported values: "All", "ReadOnly"`},
 		{name: "unknown scenarios", set: map[string]any{"spec.tools.scenarios": "Some"}, says: `supported values: "Expose", "Hide"`},
+		{name: "unknown confirmation", set: map[string]any{"spec.tools.confirmation": "Always"}, says: `supported values: "Destructive", "Never"`},
 		{name: "empty include", set: map[string]any{"spec.tools.include": []any{}}, says: "should have at least 1 items"},
 		{name: "empty exclude", set: map[string]any{"spec.tools.exclude": []any{}}, says: "should have at least 1 items"},
 		{name: "tool twice", set: map[string]any{"spec.tools.include": []any{"users_me", "users_me"}}, says: "Duplicate value"},

@@ -1,10 +1,7 @@
 package clients
 
 import (
-	"bytes"
-	"crypto/sha256"
 	"embed"
-	"encoding/hex"
 	"errors"
 	"io/fs"
 	"os"
@@ -14,6 +11,7 @@ import (
 	"testing"
 
 	"github.com/makeops/make-operator/internal/makesim"
+	"github.com/makeops/make-operator/internal/testkit/npm"
 )
 
 //go:embed node
@@ -29,12 +27,13 @@ type node struct {
 // start prepares a folder and a makesim, or skips the test where Node is missing.
 func start(t *testing.T) *node {
 	t.Helper()
-	modules := install(t)
-	dir := t.TempDir()
 	source, err := fs.Sub(scripts, "node")
-	if err == nil {
-		err = os.CopyFS(dir, source)
+	if err != nil {
+		t.Fatal(err)
 	}
+	modules := npm.Install(t, source)
+	dir := t.TempDir()
+	err = os.CopyFS(dir, source)
 	if err == nil {
 		err = os.Symlink(modules, filepath.Join(dir, "node_modules"))
 	}
@@ -81,65 +80,4 @@ func (n *node) run(t *testing.T, script string, arguments ...string) []byte {
 		t.Fatal(err)
 	}
 	return out
-}
-
-// install returns the folder of the clients and what they need. It installs them into the user's cache, once for
-// each content of package-lock.json.
-func install(t *testing.T) string {
-	t.Helper()
-	for _, program := range []string{"node", "npm"} {
-		if _, err := exec.LookPath(program); err != nil {
-			t.Skipf("%s is not installed; Make's own clients are not tested", program)
-		}
-	}
-	lock, err := scripts.ReadFile("node/package-lock.json")
-	if err != nil {
-		t.Fatal(err)
-	}
-	cache, err := os.UserCacheDir()
-	if err != nil {
-		t.Fatal(err)
-	}
-	sum := sha256.Sum256(lock)
-	dir := filepath.Join(cache, "make-operator", "clients-"+hex.EncodeToString(sum[:8]))
-	modules := filepath.Join(dir, "node_modules")
-	if _, err := os.Stat(modules); err == nil {
-		return modules
-	}
-	download(t, dir, lock)
-	return modules
-}
-
-// download installs beside the folder and moves it there when it is complete.
-func download(t *testing.T, dir string, lock []byte) {
-	t.Helper()
-	if err := os.MkdirAll(filepath.Dir(dir), 0o750); err != nil {
-		t.Fatal(err)
-	}
-	fresh, err := os.MkdirTemp(filepath.Dir(dir), "installing-")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer func() { _ = os.RemoveAll(fresh) }() // is not there if all went well
-	manifest, err := scripts.ReadFile("node/package.json")
-	if err != nil {
-		t.Fatal(err)
-	}
-	for name, content := range map[string][]byte{"package.json": manifest, "package-lock.json": lock} {
-		if err := os.WriteFile(filepath.Join(fresh, name), content, 0o600); err != nil {
-			t.Fatal(err)
-		}
-	}
-	cmd := exec.CommandContext(t.Context(), "npm", "ci", "--ignore-scripts", "--no-audit", "--no-fund")
-	cmd.Dir = fresh
-	if out, err := cmd.CombinedOutput(); err != nil {
-		out = bytes.TrimSpace(out)
-		if os.Getenv("CI") != "" {
-			t.Fatalf("npm ci: %v\n%s", err, out)
-		}
-		t.Skipf("Make's own clients are not tested: npm ci: %v\n%s", err, out)
-	}
-	if err := os.Rename(fresh, dir); err != nil && !errors.Is(err, fs.ErrExist) {
-		t.Fatal(err)
-	}
 }

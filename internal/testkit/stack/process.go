@@ -48,6 +48,9 @@ func (s *Stack) start(name string, args ...string) (*Process, error) {
 	return p, nil
 }
 
+// Launch starts a program that is no part of the stack; whoever launches it ends it, and it dies with this process at the latest.
+func (s *Stack) Launch(name string, args ...string) (*Process, error) { return s.start(name, args...) }
+
 // LogFile is where a program's output goes.
 func (s *Stack) LogFile(name string) string { return filepath.Join(s.Dir, "log", name+".log") }
 

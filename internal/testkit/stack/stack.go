@@ -36,6 +36,8 @@ type Options struct {
 	Kubeconfig string
 	// WithoutManager leaves the manager to whoever installs it.
 	WithoutManager bool
+	// ClusterOnly starts nothing but the control plane.
+	ClusterOnly bool
 	// Started is told of all processes each time that one was started, so that a crash leaves none unknown; nil tells nobody.
 	Started func([]*Process) error
 	// Say prints progress; nil prints nothing.
@@ -92,7 +94,11 @@ func (s *Stack) startAll(ctx context.Context) error {
 	if err := os.MkdirAll(filepath.Join(s.Dir, "log"), 0o700); err != nil {
 		return fmt.Errorf("make state folder: %w", err)
 	}
-	starts := []func(context.Context) error{s.startCluster, s.connect, s.startSim, s.install}
+	starts := []func(context.Context) error{s.startCluster, s.connect}
+	if s.ClusterOnly {
+		return inTurn(ctx, starts)
+	}
+	starts = append(starts, s.startSim, s.install)
 	if s.Node {
 		starts = append(starts, s.importImages)
 	}
@@ -102,6 +108,10 @@ func (s *Stack) startAll(ctx context.Context) error {
 	if !s.Node && !s.borrowed() {
 		starts = append(starts, s.startPods)
 	}
+	return inTurn(ctx, starts)
+}
+
+func inTurn(ctx context.Context, starts []func(context.Context) error) error {
 	for _, start := range starts {
 		if err := start(ctx); err != nil {
 			return err
@@ -143,6 +153,7 @@ func (s *Stack) connect(context.Context) error {
 	if s.Config, err = clientcmd.BuildConfigFromFlags("", s.AdminKubeconfig); err != nil {
 		return fmt.Errorf("read kubeconfig: %w", err)
 	}
+	s.Config.QPS = -1 // the API server knows best what it can bear
 	scheme := runtime.NewScheme()
 	if err := errors.Join(clientgoscheme.AddToScheme(scheme), v1alpha1.AddToScheme(scheme)); err != nil {
 		return err
