@@ -47,31 +47,30 @@ func operate(t *testing.T, conn *v1alpha1.MakeConnection, steps ...func(*v1alpha
 	}
 	o.client = b.WithInterceptorFuncs(interceptor.Funcs{
 		Watch: func(ctx context.Context, c client.WithWatch, list client.ObjectList, opts ...client.ListOption) (watch.Interface, error) {
-			w, err := c.Watch(ctx, list, opts...)
-			if err == nil {
-				o.act(ctx, t, c)
+			if len(o.steps) == 0 {
+				return c.Watch(ctx, list, opts...)
 			}
-			return w, err
+			w := watch.NewFakeWithChanSize(1, false) // tells of one step and ends, as watches do now and then
+			w.Modify(o.act(ctx, t, c))
+			w.Stop()
+			return w, nil
 		},
 	}).Build()
 	return o
 }
 
 // act does the next step.
-func (o *operated) act(ctx context.Context, t *testing.T, c client.Client) {
-	if len(o.steps) == 0 {
-		return
-	}
+func (o *operated) act(ctx context.Context, t *testing.T, c client.Client) *v1alpha1.MakeConnection {
 	conn := &v1alpha1.MakeConnection{}
 	if err := c.Get(ctx, crm, conn); err != nil {
 		t.Error(err)
-		return
 	}
 	o.steps[0](conn)
 	o.steps = o.steps[1:]
 	if err := c.Update(ctx, conn); err != nil {
 		t.Error(err)
 	}
+	return conn
 }
 
 var crm = client.ObjectKey{Namespace: "sales", Name: "crm"}
@@ -257,7 +256,7 @@ func TestLoginStops(t *testing.T) {
 		says   string
 	}{
 		"Ctrl-C": {interrupted, func(l *login) { l.open = func(context.Context, string) error { interrupt(); return nil } }, "stopped"},
-		"late":   {late, func(*login) {}, "does it run?"},
+		"late":   {late, func(*login) {}, "nobody consented in time"},
 		"broken": {t.Context(), func(l *login) {
 			l.forward = func(context.Context, *url.URL, func()) error { return errors.New("address already in use") }
 		}, "address already in use"},
@@ -272,5 +271,9 @@ func TestLoginStops(t *testing.T) {
 		if did.err == nil || !strings.Contains(did.err.Error(), test.says) {
 			t.Errorf("%s: %v, want %q", name, did.err, test.says)
 		}
+	}
+	did := logIn(late, t, operate(t, oauthConnection(func(*v1alpha1.MakeConnection) {})), nil)
+	if did.err == nil || !strings.Contains(did.err.Error(), "does it run?") {
+		t.Errorf("nobody looks at it: %v", did.err)
 	}
 }

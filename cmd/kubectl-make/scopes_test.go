@@ -37,7 +37,7 @@ func TestScopes(t *testing.T) {
 		"scenarios: -o name":                         "scenarios:read scenarios:run scenarios:write",
 		"scenarios: --max-risk Moderate -o name":     "scenarios:read",
 		"SCENARIOS: runs --risk High -o name":        "scenarios:run",
-		"--kind oidc -o name":                        "openid",
+		"--kind oidc -o name":                        "email offline_access openid profile",
 		"--risk Critical --kind admin write -o name": "admin:write apps:write system:write",
 	} {
 		got, err := command(append([]string{"scopes"}, strings.Fields(args)...)...)
