@@ -118,7 +118,7 @@ verify: ## Regenerate, lint and tidy, and fail if that leaves any file different
 
 ##@ Test
 
-.PHONY: test test-unit test-e2e test-fault test-fault-sample test-push bench soak soak-mcp
+.PHONY: test test-unit test-e2e test-fault test-fault-sample test-push test-vault bench soak soak-mcp
 test: test-unit test-fault-sample test-e2e ## Run all tests: units, API validation, controllers, a sample of the faults, end to end.
 
 test-unit: $(ASSETS) ## Run the tests of every package, except those of test/e2e and test/fault.
@@ -145,6 +145,9 @@ test-fault-sample: build ## The same with a sample of the faults, in two minutes
 
 test-push: ## Push the images to a registry of the test; the first time builds ko.
 	@go -C hack/tools/ko test -count=1 ./...
+
+test-vault: ## Test sealing by Vault against Vault's own transit engine; the first time compiles it.
+	@go -C test/vault test -count=1 ./...
 
 bench: $(ASSETS) ## Run the benchmarks.
 	@go test -run='^$$' -bench=. -benchmem ./...

@@ -30,7 +30,7 @@ func main() {
 	cfg.Bind(flag.CommandLine)
 	logging.BindFlags(flag.CommandLine)
 	flag.Parse()
-	ctrl.SetLogger(zap.New(zap.UseFlagOptions(&logging)))
+	ctrl.SetLogger(zap.New(zap.UseFlagOptions(bounded(logging))))
 	if err := cfg.Validate(); err != nil {
 		fmt.Fprintf(os.Stderr, "manager: %v\n", err)
 		os.Exit(2)

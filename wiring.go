@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"fmt"
 	"net/http"
 	"os"
 	"time"
@@ -33,6 +34,7 @@ import (
 	"github.com/makeops/make-operator/internal/consent"
 	"github.com/makeops/make-operator/internal/grant"
 	"github.com/makeops/make-operator/internal/makeapi"
+	"github.com/makeops/make-operator/internal/mcp"
 	"github.com/makeops/make-operator/internal/mcp/probe"
 	"github.com/makeops/make-operator/internal/metrics"
 	"github.com/makeops/make-operator/internal/optin"
@@ -145,13 +147,35 @@ func (p *parts) setupServers(mgr manager.Manager, steps *step.Runner, children *
 	if err != nil {
 		return err
 	}
+	issuers, err := p.issuers()
+	if err != nil {
+		return err
+	}
 	servers := &mcpserver.Reconciler{
 		Client: mgr.GetClient(), Metadata: p.live, Steps: steps, Children: children, Policies: p.policies(mgr),
 		Keys: &mcpserver.ClusterKeys{REST: discovery.RESTClient(), Clock: p.clock}, Prober: probe.Client{Version: version},
 		Clock: p.clock, Identity: types.NamespacedName{Namespace: p.cfg.Namespace, Name: p.cfg.ServiceAccount},
-		Image: p.cfg.MCPImage, MakeCA: p.makeCA, AllowedZones: p.cfg.AllowedZones, Workers: p.cfg.Workers,
+		Image: p.cfg.MCPImage, MakeCA: p.makeCA, AllowedZones: p.cfg.AllowedZones, Issuers: issuers, Workers: p.cfg.Workers,
 	}
 	return servers.SetupWithManager(mgr)
+}
+
+// issuers are the token issuers that rules of MCP servers may name.
+func (p *parts) issuers() (map[string]mcpserver.Issuer, error) {
+	all := map[string]mcpserver.Issuer{}
+	for _, is := range p.cfg.OIDCIssuers {
+		issuer := mcpserver.Issuer{Config: mcp.Issuer{
+			Issuer: is.Issuer, JWKSURL: is.JWKSURL, ScopeClaim: is.ScopeClaim, Audiences: is.Audiences,
+		}}
+		if is.CAFile != "" {
+			var err error
+			if issuer.CA, err = os.ReadFile(is.CAFile); err != nil {
+				return nil, fmt.Errorf("read CA of --oidc-issuer %s: %w", is.Name, err)
+			}
+		}
+		all[is.Name] = issuer
+	}
+	return all, nil
 }
 
 func (p *parts) setupWebhook(ctx context.Context, mgr manager.Manager) error {

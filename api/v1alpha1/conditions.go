@@ -19,6 +19,7 @@ const (
 	//   ScopeRefused    a scope is too broad, malformed or beyond the connection's: narrow spec.scopes or spec.consumers.
 	//   ZoneNotAllowed  the zone is no Make host and not one that the operator was started with: correct spec.zone.
 	//   RolloutRefused  a server's spec.rollout is Restart and its connection uses OAuth: use Reload, or a connection with apiToken.
+	//   IssuerNotTrusted  a rule of a server names an issuer that the operator was not started with: correct it, or add --oidc-issuer.
 	//   PolicyRefused   the zone or the rotation interval is not what a MakeScopePolicy allows: see the message.
 	//   PolicyNotReady  a MakeScopePolicy that may govern the namespace is not Ready, so nothing new is issued: see its conditions.
 	ScopesAllowed = "ScopesAllowed"
@@ -103,6 +104,7 @@ const (
 	ReasonScopeRefused         = "ScopeRefused"
 	ReasonZoneNotAllowed       = "ZoneNotAllowed"
 	ReasonRolloutRefused       = "RolloutRefused"
+	ReasonIssuerNotTrusted     = "IssuerNotTrusted"
 	ReasonPolicyRefused        = "PolicyRefused"
 	ReasonPolicyNotReady       = "PolicyNotReady"
 	ReasonPolicyInvalid        = "PolicyInvalid"

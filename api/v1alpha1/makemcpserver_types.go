@@ -56,6 +56,10 @@ type MakeMCPServerSpec struct {
 	// +optional
 	Tools Tools `json:"tools,omitzero"`
 
+	// rateLimit bounds how often callers may call; absent means the defaults that its fields state.
+	// +optional
+	RateLimit RateLimit `json:"rateLimit,omitzero"`
+
 	// rollout says how a rotated token reaches the server: Reload (the default) lets it re-read a mounted file, Restart hands the
 	// token over as environment variables and restarts the pods. Restart is refused for OAuth connections, whose tokens live minutes.
 	// +optional
@@ -87,13 +91,19 @@ type Access struct {
 }
 
 // AccessRule gives some principals some scopes.
+//
+// +kubebuilder:validation:XValidation:rule="has(self.serviceAccounts) != has(self.oidc)",message="a rule is either for serviceAccounts or for oidc subjects: set one of them, and write two rules for both"
 type AccessRule struct {
 	// serviceAccounts that may call, with a token whose audience is the server's URL.
-	// +required
+	// +optional
 	// +listType=atomic
 	// +kubebuilder:validation:MinItems=1
 	// +kubebuilder:validation:MaxItems=32
 	ServiceAccounts []ServiceAccountSubject `json:"serviceAccounts,omitempty"`
+
+	// oidc are callers that may call with an access token of an issuer outside the cluster, whose audience is the server's URL.
+	// +optional
+	OIDC *OIDCSubjects `json:"oidc,omitempty"`
 
 	// scopes that these principals may use; they must be among spec.scopes.
 	// +required
@@ -108,6 +118,98 @@ type AccessRule struct {
 	// +kubebuilder:validation:MinItems=1
 	// +kubebuilder:validation:MaxItems=256
 	Tools []ToolName `json:"tools,omitempty"`
+}
+
+// OIDCSubjects are callers with tokens of one issuer: those that match both subjects and claims.
+//
+// +kubebuilder:validation:XValidation:rule="has(self.subjects) || has(self.claims)",message="name subjects or claims: an issuer's callers are never let in altogether"
+type OIDCSubjects struct {
+	// issuer is the name that the operator's configuration (--oidc-issuer) gives to a trusted issuer. It is no URL: who is trusted to
+	// vouch for callers is for the operator's administrators to say.
+	// +required
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=63
+	// +kubebuilder:validation:Pattern=`^[a-z0-9]([-a-z0-9]*[a-z0-9])?$`
+	Issuer string `json:"issuer,omitempty"`
+
+	// subjects are exact values of the sub claim; absent means any, if there are claims.
+	// +optional
+	// +listType=set
+	// +kubebuilder:validation:MinItems=1
+	// +kubebuilder:validation:MaxItems=32
+	// +kubebuilder:validation:items:MinLength=1
+	// +kubebuilder:validation:items:MaxLength=255
+	// +kubebuilder:validation:items:Pattern=`^[^\s"*]+$`
+	Subjects []string `json:"subjects,omitempty"`
+
+	// claims are further claims that a token must have, all of them.
+	// +optional
+	// +listType=map
+	// +listMapKey=name
+	// +kubebuilder:validation:MinItems=1
+	// +kubebuilder:validation:MaxItems=8
+	Claims []RequiredClaim `json:"claims,omitempty"`
+}
+
+// RequiredClaim is a claim that a token must have.
+type RequiredClaim struct {
+	// name of the claim, such as groups, or a JSON Pointer to a nested one, such as /realm_access/roles.
+	// +required
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=255
+	// +kubebuilder:validation:Pattern=`^(/?[^\s/]+|https://\S+)(/[^\s/]+)*$`
+	Name string `json:"name,omitempty"`
+
+	// values that are accepted, exactly; of a claim that is a list, one member has to be among them.
+	// +required
+	// +listType=set
+	// +kubebuilder:validation:MinItems=1
+	// +kubebuilder:validation:MaxItems=32
+	// +kubebuilder:validation:items:MinLength=1
+	// +kubebuilder:validation:items:MaxLength=255
+	Values []string `json:"values,omitempty"`
+}
+
+// RateLimit bounds how often callers may call. Who has had its share gets 429 and the time to wait.
+type RateLimit struct {
+	// standard counts, per caller, the calls of tools that are neither sensitive nor admin; 1,000 an hour by default.
+	// +optional
+	Standard CallRate `json:"standard,omitzero"`
+
+	// sensitive counts, per caller, the calls of tools that destroy something or handle stored credentials; 100 an hour by default.
+	// +optional
+	Sensitive CallRate `json:"sensitive,omitzero"`
+
+	// admin counts, per caller, the calls of tools that change organizations, teams and users; 500 an hour by default.
+	// +optional
+	Admin CallRate `json:"admin,omitzero"`
+
+	// organizationCallsPerMinute counts the calls of all callers; 1,000 by default. The limit of Make's plan is obeyed in any case.
+	// +optional
+	// +kubebuilder:validation:Minimum=1
+	// +kubebuilder:validation:Maximum=1000000
+	OrganizationCallsPerMinute int32 `json:"organizationCallsPerMinute,omitempty"`
+
+	// failedAuthenticationsPerMinute counts requests without a good token per address; 10 by default.
+	// +optional
+	// +kubebuilder:validation:Minimum=1
+	// +kubebuilder:validation:Maximum=1000000
+	FailedAuthenticationsPerMinute int32 `json:"failedAuthenticationsPerMinute,omitempty"`
+}
+
+// CallRate is a number of calls in an hour, and how many of them may come at once.
+type CallRate struct {
+	// callsPerHour is how many calls fit into an hour in the long run; absent means the default.
+	// +optional
+	// +kubebuilder:validation:Minimum=1
+	// +kubebuilder:validation:Maximum=1000000
+	CallsPerHour int32 `json:"callsPerHour,omitempty"`
+
+	// burst is how many calls may come at once after a pause; absent means a tenth of callsPerHour.
+	// +optional
+	// +kubebuilder:validation:Minimum=1
+	// +kubebuilder:validation:Maximum=1000000
+	Burst int32 `json:"burst,omitempty"`
 }
 
 // ServiceAccountSubject is a ServiceAccount that is granted access; only here may another namespace be named.

@@ -30,7 +30,7 @@ type MakeScopePolicy struct {
 
 	// spec is what the security team wants.
 	// +required
-	Spec MakeScopePolicySpec `json:"spec,omitzero"`
+	Spec MakeScopePolicySpec `json:"spec,omitzero"` //nolint:kubeapilinter // requiredfields: a rule of the spec refuses {}
 
 	// status is what the operator found.
 	// +optional
@@ -268,7 +268,7 @@ type PolicyException struct {
 
 	// expiresAt is the moment from which the exception does not count.
 	// +required
-	ExpiresAt metav1.Time `json:"expiresAt,omitzero"`
+	ExpiresAt metav1.Time `json:"expiresAt,omitzero"` //nolint:kubeapilinter // requiredfields takes a time for an object
 }
 
 // PolicyLimit is Rotation or LeastPrivilege.

@@ -142,7 +142,7 @@ func (c *canary) kinds() []string {
 var _ = Describe("A secret value", func() {
 	It("is shown nowhere but where it belongs", func() {
 		w := newWorld()
-		w.connectByToken()
+		w.connectByToken(rotatingRoot)
 		w.change(func(s *v1alpha1.MakeConnectionSpec) { s.Rotation.Generation = 1 })
 		w.ready()
 		Expect(live.Delete(w.ctx, w.crm())).To(Succeed())
@@ -162,7 +162,7 @@ var _ = Describe("A secret value", func() {
 		w.up()
 		w.clock.Step(settle)
 		w.ready()
-		Expect(w.canary.kinds()).To(ConsistOf(rootToken, mintedToken, accessToken, refreshToken, clientSecret))
+		Expect(w.canary.kinds()).To(ConsistOf(rootToken, ownRoot, mintedToken, accessToken, refreshToken, clientSecret))
 	})
 
 	DescribeTable("is found where it must not be",

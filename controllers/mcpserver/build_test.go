@@ -38,7 +38,11 @@ func typical() inputs {
 		operator: types.NamespacedName{Namespace: "make-operator-system", Name: "make-operator"},
 		image:    "make-mcp:test",
 		issuer:   "https://kubernetes.default.svc",
-		jwks:     []byte(`{"keys":[{"kid":"a"}]}`),
+		issuers: map[string]Issuer{
+			"corp":  {Config: mcp.Issuer{Issuer: "https://login.example.com/", ScopeClaim: "scope"}, CA: []byte("pem")},
+			"other": {Config: mcp.Issuer{Issuer: "https://other.example.com", JWKSURL: "https://other.example.com:8443/keys"}},
+		},
+		jwks: []byte(`{"keys":[{"kid":"a"}]}`),
 	}
 }
 
@@ -53,14 +57,26 @@ func variants() map[string]func(*inputs) {
 		"spec.access.rules.serviceAccounts.namespace": func(in *inputs) {
 			rule(in).ServiceAccounts[0].Namespace = "agents"
 		},
-		"spec.access.rules.scopes": func(in *inputs) { rule(in).Scopes = in.server.Spec.Scopes },
-		"spec.access.rules.tools":  func(in *inputs) { rule(in).Tools = []v1alpha1.ToolName{"scenarios_list"} },
-		"spec.tools.include":       func(in *inputs) { in.server.Spec.Tools.Include = []v1alpha1.ToolName{"users_me"} },
-		"spec.tools.exclude":       func(in *inputs) { in.server.Spec.Tools.Exclude = []v1alpha1.ToolName{"users_me"} },
-		"spec.tools.access":        func(in *inputs) { in.server.Spec.Tools.Access = v1alpha1.ToolAccessReadOnly },
-		"spec.tools.scenarios":     func(in *inputs) { in.server.Spec.Tools.Scenarios = v1alpha1.ScenarioToolsHide },
-		"spec.tools.confirmation":  func(in *inputs) { in.server.Spec.Tools.Confirmation = v1alpha1.ToolConfirmationNever },
-		"spec.rollout":             func(in *inputs) { in.server.Spec.Rollout = v1alpha1.RolloutRestart },
+		"spec.access.rules.scopes":                      func(in *inputs) { rule(in).Scopes = in.server.Spec.Scopes },
+		"spec.access.rules.tools":                       func(in *inputs) { rule(in).Tools = []v1alpha1.ToolName{"scenarios_list"} },
+		"spec.access.rules.oidc.issuer":                 oidc(v1alpha1.OIDCSubjects{Issuer: "other", Subjects: []string{"a"}}),
+		"spec.access.rules.oidc.subjects":               oidc(v1alpha1.OIDCSubjects{Issuer: "corp", Subjects: []string{"b"}}),
+		"spec.access.rules.oidc.claims.name":            oidc(v1alpha1.OIDCSubjects{Issuer: "corp", Claims: []v1alpha1.RequiredClaim{{Name: "groups", Values: []string{"a"}}}}),
+		"spec.access.rules.oidc.claims.values":          oidc(v1alpha1.OIDCSubjects{Issuer: "corp", Claims: []v1alpha1.RequiredClaim{{Name: "groups", Values: []string{"a", "b"}}}}),
+		"spec.rateLimit.standard.callsPerHour":          func(in *inputs) { in.server.Spec.RateLimit.Standard.CallsPerHour = 5 },
+		"spec.rateLimit.standard.burst":                 func(in *inputs) { in.server.Spec.RateLimit.Standard.Burst = 5 },
+		"spec.rateLimit.sensitive.callsPerHour":         func(in *inputs) { in.server.Spec.RateLimit.Sensitive.CallsPerHour = 5 },
+		"spec.rateLimit.sensitive.burst":                func(in *inputs) { in.server.Spec.RateLimit.Sensitive.Burst = 5 },
+		"spec.rateLimit.admin.callsPerHour":             func(in *inputs) { in.server.Spec.RateLimit.Admin.CallsPerHour = 5 },
+		"spec.rateLimit.admin.burst":                    func(in *inputs) { in.server.Spec.RateLimit.Admin.Burst = 5 },
+		"spec.rateLimit.organizationCallsPerMinute":     func(in *inputs) { in.server.Spec.RateLimit.OrganizationCallsPerMinute = 5 },
+		"spec.rateLimit.failedAuthenticationsPerMinute": func(in *inputs) { in.server.Spec.RateLimit.FailedAuthenticationsPerMinute = 5 },
+		"spec.tools.include":                            func(in *inputs) { in.server.Spec.Tools.Include = []v1alpha1.ToolName{"users_me"} },
+		"spec.tools.exclude":                            func(in *inputs) { in.server.Spec.Tools.Exclude = []v1alpha1.ToolName{"users_me"} },
+		"spec.tools.access":                             func(in *inputs) { in.server.Spec.Tools.Access = v1alpha1.ToolAccessReadOnly },
+		"spec.tools.scenarios":                          func(in *inputs) { in.server.Spec.Tools.Scenarios = v1alpha1.ScenarioToolsHide },
+		"spec.rollout":                                  func(in *inputs) { in.server.Spec.Rollout = v1alpha1.RolloutRestart },
+		"spec.tools.confirmation":                       func(in *inputs) { in.server.Spec.Tools.Confirmation = v1alpha1.ToolConfirmationNever },
 		"spec.resources": func(in *inputs) {
 			in.server.Spec.Resources.Limits = corev1.ResourceList{corev1.ResourceMemory: resource.MustParse("1Gi")}
 		},
@@ -73,6 +89,11 @@ func variants() map[string]func(*inputs) {
 		"issuer":            func(in *inputs) { in.issuer = "https://other" },
 		"keys":              func(in *inputs) { in.jwks = []byte(`{"keys":[{"kid":"b"}]}`) },
 	}
+}
+
+// oidc makes the one rule one for callers from outside the cluster.
+func oidc(subjects v1alpha1.OIDCSubjects) func(*inputs) {
+	return func(in *inputs) { rule(in).ServiceAccounts, rule(in).OIDC = nil, &subjects }
 }
 
 func rule(in *inputs) *v1alpha1.AccessRule { return &in.server.Spec.Access.Rules[0] }

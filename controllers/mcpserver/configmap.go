@@ -39,6 +39,11 @@ func buildConfigMap(in inputs) (*corev1.ConfigMap, error) {
 	if len(in.makeCA) > 0 {
 		data[caFile] = string(in.makeCA)
 	}
+	for _, name := range in.trusted() {
+		if ca := in.issuers[name].CA; len(ca) > 0 {
+			data[issuerCAFile(name)] = string(ca)
+		}
+	}
 	return &corev1.ConfigMap{ObjectMeta: in.metadata(), Data: data}, nil
 }
 
@@ -51,7 +56,7 @@ func (in inputs) config() mcp.Config {
 		OperationsListen: fmt.Sprintf(":%d", operationsPort),
 		Resource:         urlOf(in.server),
 		AllowedHosts:     []string{name, name + "." + namespace, hostOf(in.server) + ".cluster.local"},
-		Issuers:          []mcp.Issuer{{Issuer: in.issuer, JWKSFile: path.Join(configDir, keysFile)}},
+		Issuers:          append([]mcp.Issuer{{Issuer: in.issuer, JWKSFile: path.Join(configDir, keysFile)}}, in.oidcIssuers()...),
 		Rules:            in.rules(),
 		OrganizationID:   in.conn.Spec.OrganizationID,
 		TeamID:           in.conn.Spec.TeamID,
@@ -61,6 +66,7 @@ func (in inputs) config() mcp.Config {
 			ReadOnly:  spec.Tools.Access == v1alpha1.ToolAccessReadOnly,
 			Scenarios: spec.Tools.Scenarios != v1alpha1.ScenarioToolsHide, Confirmation: string(spec.Tools.Confirmation),
 		},
+		Limits: limitsOf(spec.RateLimit),
 	}
 	if in.restarts() {
 		cfg.Upstream.FromEnvironment = true
@@ -83,6 +89,9 @@ func (in inputs) rules() []mcp.Rule {
 		rule := mcp.Rule{Issuer: in.issuer, Scopes: judge.Sorted(r.Scopes), Tools: names(r.Tools)}
 		for _, s := range r.ServiceAccounts {
 			rule.Subjects = append(rule.Subjects, subjectOf(in.namespaceOf(s), s.Name))
+		}
+		if r.OIDC != nil {
+			rule.Issuer, rule.Subjects, rule.Claims = in.issuers[r.OIDC.Issuer].Config.Issuer, r.OIDC.Subjects, claimsOf(r.OIDC.Claims)
 		}
 		rules = append(rules, rule)
 	}

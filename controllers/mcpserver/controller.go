@@ -68,6 +68,8 @@ type Reconciler struct {
 	MakeCA []byte
 	// AllowedZones are zones beyond Make's own: hosts, with port where it is not 443.
 	AllowedZones []string
+	// Issuers are the token issuers outside the cluster that rules may name, by name.
+	Issuers map[string]Issuer
 	// Policies tells what counts in a namespace; nil means the built-in policy everywhere.
 	Policies *policy.Reader
 	// Workers is how many servers are reconciled at once.

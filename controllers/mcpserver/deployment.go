@@ -4,7 +4,9 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"fmt"
+	"maps"
 	"path"
+	"slices"
 	"strconv"
 
 	appsv1 "k8s.io/api/apps/v1"
@@ -62,8 +64,13 @@ func buildDeployment(in inputs, config *corev1.ConfigMap) *appsv1.Deployment {
 
 // configHash is a hash of what make-mcp reads once. Keys are not part of it: it reads them again.
 func configHash(config *corev1.ConfigMap) string {
-	sum := sha256.Sum256([]byte(config.Data[configFile] + "\x00" + config.Data[caFile]))
-	return hex.EncodeToString(sum[:8])
+	hash := sha256.New()
+	for _, name := range slices.Sorted(maps.Keys(config.Data)) {
+		if name != keysFile {
+			fmt.Fprintf(hash, "%s\x00%s\x00", name, config.Data[name])
+		}
+	}
+	return hex.EncodeToString(hash.Sum(nil)[:8])
 }
 
 func (in inputs) podSpec() corev1.PodSpec {

@@ -21,6 +21,8 @@ type inputs struct {
 	// issuer and jwks say by which keys the cluster signs tokens.
 	issuer string
 	jwks   []byte
+	// issuers are those outside the cluster whose tokens a rule may name, by the operator's names for them.
+	issuers map[string]Issuer
 	// tokenSequence changes with the token; used for Restart only.
 	tokenSequence string
 }

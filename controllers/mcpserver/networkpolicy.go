@@ -33,10 +33,24 @@ func buildNetworkPolicy(in inputs) *networkingv1.NetworkPolicy {
 					To:    []networkingv1.NetworkPolicyPeer{{NamespaceSelector: &metav1.LabelSelector{}}},
 					Ports: []networkingv1.NetworkPolicyPort{port(corev1.ProtocolUDP, dnsPort), port(corev1.ProtocolTCP, dnsPort)},
 				},
-				{Ports: []networkingv1.NetworkPolicyPort{port(corev1.ProtocolTCP, zonePort(in.conn.Spec.Zone))}},
+				{Ports: in.outside()},
 			},
 		},
 	}
+}
+
+// outside are the ports at which Make and the issuers' keys are, each once, sorted.
+func (in inputs) outside() []networkingv1.NetworkPolicyPort {
+	numbers := []int32{zonePort(in.conn.Spec.Zone)}
+	for _, name := range in.trusted() {
+		numbers = append(numbers, in.issuers[name].port())
+	}
+	slices.Sort(numbers)
+	var ports []networkingv1.NetworkPolicyPort
+	for _, number := range slices.Compact(numbers) {
+		ports = append(ports, port(corev1.ProtocolTCP, number))
+	}
+	return ports
 }
 
 // callers are the namespaces that may connect, each once, sorted.

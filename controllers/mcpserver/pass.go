@@ -66,6 +66,9 @@ func (p *pass) checkScopes(ctx context.Context) error {
 	if p.conn != nil && judge.RolloutRefused(p.server, p.conn) {
 		return step.Stallf(v1alpha1.ReasonRolloutRefused, "spec.rollout: %s", judge.RolloutAdvice)
 	}
+	if problem := untrustedIssuer(p.server, p.Issuers); problem != "" {
+		return step.Stallf(v1alpha1.ReasonIssuerNotTrusted, "%s", problem)
+	}
 	return nil
 }
 

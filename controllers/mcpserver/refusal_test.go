@@ -92,6 +92,11 @@ var _ = Describe("A server that cannot be", func() {
 		}, func(spec *v1alpha1.MakeMCPServerSpec) {
 			spec.Scopes = append(spec.Scopes, "user:write")
 		}, "ScopeRefused", []string{"spec.scopes[2]", "user:write", "remove it here"}),
+		Entry("an issuer that the operator does not trust", nil, func(spec *v1alpha1.MakeMCPServerSpec) {
+			spec.Access.Rules = append(spec.Access.Rules, v1alpha1.AccessRule{
+				OIDC: &v1alpha1.OIDCSubjects{Issuer: "corp", Subjects: []string{"a"}}, Scopes: []v1alpha1.Scope{"scenarios:read"},
+			})
+		}, "IssuerNotTrusted", []string{"spec.access.rules[1].oidc.issuer", "corp", "none is configured", "--oidc-issuer"}),
 		Entry("restarts with tokens that live minutes", func(spec *v1alpha1.MakeConnectionSpec) {
 			spec.Auth = v1alpha1.Auth{OAuth: &v1alpha1.OAuthAuth{ClientRef: v1alpha1.LocalRef{Name: "client"}}}
 		}, func(spec *v1alpha1.MakeMCPServerSpec) {

@@ -49,7 +49,7 @@ func (p *pass) ensureWorkload(ctx context.Context) error {
 
 // readInputs reads what the children are built from.
 func (p *pass) readInputs(ctx context.Context) (inputs, error) {
-	in := inputs{server: p.wanted, conn: p.conn, operator: p.Identity, image: p.Image, makeCA: p.MakeCA}
+	in := inputs{server: p.wanted, conn: p.conn, operator: p.Identity, image: p.Image, makeCA: p.MakeCA, issuers: p.Issuers}
 	in.extraZone = slices.Contains(p.AllowedZones, p.conn.Spec.Zone)
 	var err error
 	if in.issuer, in.jwks, err = p.Keys.Keys(ctx); err != nil {

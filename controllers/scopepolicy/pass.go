@@ -120,6 +120,6 @@ func (c *counter) show(status *v1alpha1.MakeScopePolicyStatus) {
 	slices.SortFunc(c.violations, func(a, b v1alpha1.PolicyViolation) int {
 		return cmp.Or(cmp.Compare(a.Kind, b.Kind), cmp.Compare(a.Namespace, b.Namespace), cmp.Compare(a.Name, b.Name))
 	})
-	status.Connections, status.Servers, status.ViolationCount = new(c.connections), new(c.servers), new(int32(len(c.violations)))
+	status.Connections, status.Servers, status.ViolationCount = new(c.connections), new(c.servers), new(int32(len(c.violations))) //nolint:gosec // G115: objects of one cluster
 	status.Violations = c.violations[:min(len(c.violations), maxListed)]
 }

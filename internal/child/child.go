@@ -60,8 +60,14 @@ func (k *Keeper) Ensure(ctx context.Context, owner, desired client.Object) error
 		return k.wrap("keep", desired, ErrForeign)
 	}
 	same, err := matches(existing, desired)
-	if err != nil || same {
+	if err != nil || same && !frozen(existing) {
 		return k.wrap("compare", desired, err)
+	}
+	if frozen(existing) { // by a user: it can be replaced only
+		if err := k.Remove(ctx, owner, existing); err != nil {
+			return err
+		}
+		return k.wrap("create", desired, k.Client.Create(ctx, desired))
 	}
 	desired.SetResourceVersion(existing.GetResourceVersion())
 	desired.SetLabels(merged(foreign(existing.GetLabels()), desired.GetLabels()))
@@ -203,6 +209,12 @@ func foreign(existing map[string]string) map[string]string {
 func isSecret(obj client.Object) bool {
 	_, ok := obj.(*corev1.Secret)
 	return ok
+}
+
+// frozen reports whether the API server refuses every change of the content.
+func frozen(obj client.Object) bool {
+	secret, ok := obj.(*corev1.Secret)
+	return ok && secret.Immutable != nil && *secret.Immutable
 }
 
 func merged(base, over map[string]string) map[string]string {

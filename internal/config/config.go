@@ -41,6 +41,8 @@ type Config struct {
 	ServiceAccount string
 	// MCPImage is the image of make-mcp.
 	MCPImage string
+	// OIDCIssuers are token issuers outside the cluster that the rules of MCP servers may name.
+	OIDCIssuers []OIDCIssuer
 	// LeaderElect makes replicas take turns.
 	LeaderElect bool
 	// Workers is how many objects of a kind are reconciled at once.
@@ -81,6 +83,8 @@ func (c *Config) Bind(fs *flag.FlagSet) {
 	fs.StringVar(&c.WebhookHost, "webhook-host", "", "name by which the API server calls the webhook; default make-operator-webhook.NAMESPACE.svc")
 	fs.StringVar(&c.ServiceAccount, "service-account", "make-operator", "the operator's own ServiceAccount")
 	fs.StringVar(&c.MCPImage, "mcp-image", "", "image of make-mcp")
+	fs.Var(issuersFlag{&c.OIDCIssuers}, "oidc-issuer", "a token issuer that rules of MCP servers may name, as name=corp,issuer=https://login.example.com/ and optionally "+
+		"jwks-url=, ca-file=, scope-claim=, audience=; may be given several times")
 	fs.BoolVar(&c.LeaderElect, "leader-elect", false, "let replicas take turns")
 	fs.IntVar(&c.Workers, "workers", 8, "how many objects of a kind are reconciled at once")
 }
@@ -106,6 +110,7 @@ func (c *Config) Validate() error {
 	if u, err := url.Parse(c.ConsentURL); err == nil && u.Scheme == "http" && !isLoopback(u.Hostname()) {
 		errs = append(errs, errors.New("--consent-url must be https, or name localhost or 127.0.0.1: a code must not cross a network in the clear"))
 	}
+	errs = append(errs, checkIssuers(c.OIDCIssuers))
 	return errors.Join(append(errs, c.validateSealing())...)
 }
 

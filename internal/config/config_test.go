@@ -5,6 +5,7 @@ import (
 	"encoding/pem"
 	"errors"
 	"flag"
+	"io"
 	"io/fs"
 	"net/http"
 	"net/http/httptest"
@@ -28,6 +29,43 @@ func parse(t *testing.T, args ...string) *config.Config {
 		t.Fatal(err)
 	}
 	return c
+}
+
+func TestOIDCIssuers(t *testing.T) {
+	c := parse(t, "--mcp-image=i", "--namespace=n", "--oidc-issuer=name=corp,issuer=https://login.example.com/,scope-claim=scope,audience=a,audience=b",
+		"--oidc-issuer", "name=other,issuer=https://other.example.com,jwks-url=https://other.example.com/keys,ca-file=ca.pem")
+	if err := c.Validate(); err != nil {
+		t.Error(err)
+	}
+	want := []config.OIDCIssuer{
+		{Name: "corp", Issuer: "https://login.example.com/", ScopeClaim: "scope", Audiences: []string{"a", "b"}},
+		{Name: "other", Issuer: "https://other.example.com", JWKSURL: "https://other.example.com/keys", CAFile: "ca.pem"},
+	}
+	if diff := cmp.Diff(want, c.OIDCIssuers); diff != "" {
+		t.Errorf("issuers (-want +got):\n%s", diff)
+	}
+	for _, bad := range [][]config.OIDCIssuer{
+		{{Issuer: "https://a"}},
+		{{Name: "A b", Issuer: "https://a"}},
+		{{Name: "a", Issuer: "http://a"}},
+		{{Name: "a", Issuer: "https://a?x"}},
+		{{Name: "a", Issuer: "https://a", JWKSURL: "http://a"}},
+		{{Name: "a", Issuer: "https://a"}, {Name: "a", Issuer: "https://b"}},
+		{{Name: "a", Issuer: "https://a"}, {Name: "b", Issuer: "https://a"}},
+	} {
+		c.OIDCIssuers = bad
+		if err := c.Validate(); err == nil || !strings.Contains(err.Error(), "--oidc-issuer") {
+			t.Errorf("%+v: %v", bad, err)
+		}
+	}
+	for _, bad := range []string{"corp", "name=", "name=corp,issuers=x"} {
+		flags := flag.NewFlagSet("make-operator", flag.ContinueOnError)
+		flags.SetOutput(io.Discard)
+		(&config.Config{}).Bind(flags)
+		if err := flags.Parse([]string{"--oidc-issuer", bad}); err == nil {
+			t.Errorf("%s: accepted", bad)
+		}
+	}
 }
 
 func TestDefaultsNeedAnImageOnly(t *testing.T) {
@@ -70,16 +108,31 @@ func TestValidate(t *testing.T) {
 		spoil func(*config.Config)
 		flag  string // that the error names
 	}{
-		"no namespace":                {func(c *config.Config) { c.Namespace = "" }, "--namespace"},
-		"no image":                    {func(c *config.Config) { c.MCPImage = "" }, "--mcp-image"},
-		"no workers":                  {func(c *config.Config) { c.Workers = 0 }, "--workers"},
-		"negative webhook port":       {func(c *config.Config) { c.WebhookPort = -1 }, "--webhook-port"},
-		"webhook port too great":      {func(c *config.Config) { c.WebhookPort = 65536 }, "--webhook-port"},
-		"consent URL empty":           {func(c *config.Config) { c.ConsentURL = "" }, "--consent-url"},
-		"consent URL with a slash":    {func(c *config.Config) { c.ConsentURL += "/" }, "--consent-url"},
-		"consent URL a host":          {func(c *config.Config) { c.ConsentURL = "make.example.com" }, "--consent-url"},
-		"consent URL another one":     {func(c *config.Config) { c.ConsentURL = "ftp://make.example.com" }, "--consent-url"},
-		"consent URL broken":          {func(c *config.Config) { c.ConsentURL = "https://make example" }, "--consent-url"},
+		"no namespace":              {func(c *config.Config) { c.Namespace = "" }, "--namespace"},
+		"no image":                  {func(c *config.Config) { c.MCPImage = "" }, "--mcp-image"},
+		"no workers":                {func(c *config.Config) { c.Workers = 0 }, "--workers"},
+		"negative webhook port":     {func(c *config.Config) { c.WebhookPort = -1 }, "--webhook-port"},
+		"webhook port too great":    {func(c *config.Config) { c.WebhookPort = 65536 }, "--webhook-port"},
+		"consent URL empty":         {func(c *config.Config) { c.ConsentURL = "" }, "--consent-url"},
+		"consent URL with a slash":  {func(c *config.Config) { c.ConsentURL += "/" }, "--consent-url"},
+		"consent URL a host":        {func(c *config.Config) { c.ConsentURL = "make.example.com" }, "--consent-url"},
+		"consent URL another one":   {func(c *config.Config) { c.ConsentURL = "ftp://make.example.com" }, "--consent-url"},
+		"consent URL broken":        {func(c *config.Config) { c.ConsentURL = "https://make example" }, "--consent-url"},
+		"sealing by something else": {func(c *config.Config) { c.SealWith = "kms" }, "--seal-with"},
+		"sealing by no Vault":       {func(c *config.Config) { c.SealWith = config.SealWithVault }, "--vault-address"},
+		"Vault in the clear": {func(c *config.Config) {
+			c.Vault.Address, c.Vault.TokenFile = "http://vault.example:8200", "/token"
+		}, "--vault-address"},
+		"Vault with a password": {func(c *config.Config) {
+			c.Vault.Address, c.Vault.TokenFile = "https://u:p@vault.example", "/token"
+		}, "--vault-address"},
+		"nobody to Vault": {func(c *config.Config) { c.Vault.Address = "https://vault.example" }, "--vault-token-file"},
+		"two to Vault": {func(c *config.Config) {
+			c.Vault.Address, c.Vault.TokenFile, c.Vault.Role = "https://vault.example", "/token", "role"
+		}, "--vault-token-file"},
+		"no transit key": {func(c *config.Config) {
+			c.Vault.Address, c.Vault.Role, c.Vault.Key = "https://vault.example", "role", ""
+		}, "--vault-transit-key"},
 		"consent URL in the clear":    {func(c *config.Config) { c.ConsentURL = "http://make.example.com" }, "--consent-url"},
 		"consent URL with a query":    {func(c *config.Config) { c.ConsentURL += "?a=b" }, "--consent-url"},
 		"consent URL with an anchor":  {func(c *config.Config) { c.ConsentURL += "#a" }, "--consent-url"},

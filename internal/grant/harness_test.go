@@ -39,14 +39,15 @@ func newStore(t *testing.T, c client.Client) *grant.Store {
 func sample() grant.Grant {
 	at := time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
 	return grant.Grant{
-		Root: &grant.Root{Value: "root-secret", Scopes: []string{"user:write"}, AccountID: 1, AccountName: "Ada", OrganizationID: 42},
+		Root:      &grant.Root{Value: "root-secret", Scopes: []string{"user:write"}, AccountID: 1, AccountName: "Ada", OrganizationID: 42},
+		Bootstrap: "bootstrap-secret", Former: []grant.FormerRoot{{Value: "former-secret", Created: "2026-01-01T12:00:00.000Z"}},
 		Tokens: map[string]grant.Token{"sa:agent": {
 			Value: "minted-secret", Created: "2026-03-01T12:00:00.000Z", Asked: []string{"a:read"}, Scopes: []string{"a:read"}, Minted: at, Sequence: 3,
 		}},
 		Retired: []grant.Retired{{Consumer: "sa:agent", Created: "2026-02-01T12:00:00.000Z", NotBefore: at}},
 		OAuth: &grant.OAuth{
 			Generation: 7, AccessToken: "access-secret", RefreshToken: "refresh-secret", Issued: at, Expiry: at.Add(time.Hour),
-			Scopes: []string{"a:read"}, ClientID: "client", AccountID: 1, AccountName: "Ada", Unparsed: []byte("unparsed-secret"),
+			Scopes: []string{"a:read"}, ClientID: "client", ClientSecret: "client-secret", AccountID: 1, AccountName: "Ada", Unparsed: []byte("unparsed-secret"),
 			Intent: &grant.Intent{Attempt: "attempt", Presentations: 2, Holder: grant.Holder{Process: "p"}, Budget: time.Minute},
 		},
 		RotationGeneration: 4,

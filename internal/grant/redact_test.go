@@ -11,7 +11,7 @@ import (
 )
 
 // secrets are the values of sample that must never be seen.
-var secrets = []string{"root-secret", "minted-secret", "access-secret", "refresh-secret", "unparsed-secret"}
+var secrets = []string{"root-secret", "minted-secret", "access-secret", "refresh-secret", "unparsed-secret", "former-secret", "client-secret", "bootstrap-secret"}
 
 // Whatever way somebody prints a grant, or a part of it, no token comes out.
 func TestGrantsPrintNowhere(t *testing.T) {
@@ -20,7 +20,7 @@ func TestGrantsPrintNowhere(t *testing.T) {
 	store := &grant.Store{Keys: grant.Keyring{"key-0001": []byte(key)}}
 	for name, value := range map[string]any{
 		"grant": g, "pointer to grant": &g, "record": grant.Record{Grant: g}, "pointer to record": &grant.Record{Grant: g},
-		"root": g.Root, "token": g.Tokens["sa:agent"], "tokens": g.Tokens, "OAuth": g.OAuth, "OAuth by value": *g.OAuth,
+		"root": g.Root, "former root": g.Former[0], "formers": g.Former, "token": g.Tokens["sa:agent"], "tokens": g.Tokens, "OAuth": g.OAuth, "OAuth by value": *g.OAuth,
 		"keyring": store.Keys, "store": store, "inside something": struct{ Record *grant.Record }{&grant.Record{Grant: g}},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -39,7 +39,7 @@ func TestGrantsAreNotLogged(t *testing.T) {
 	g := sample()
 	for name, value := range map[string]any{
 		"grant": g, "pointer to grant": &g, "record": grant.Record{Grant: g}, "pointer to record": &grant.Record{Grant: g},
-		"root": g.Root, "token": g.Tokens["sa:agent"], "OAuth": g.OAuth, "OAuth by value": *g.OAuth, "keyring": grant.Keyring{},
+		"root": g.Root, "former root": g.Former[0], "token": g.Tokens["sa:agent"], "OAuth": g.OAuth, "OAuth by value": *g.OAuth, "keyring": grant.Keyring{},
 	} {
 		marshaler, ok := value.(interface{ MarshalLog() any })
 		if !ok {

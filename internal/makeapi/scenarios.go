@@ -65,6 +65,32 @@ func (z *Zone) Scenarios(ctx context.Context, teamID, organizationID int64) ([]S
 	return all, err
 }
 
+// maxFirst is the largest page that FirstScenarios asks for. Source: Make's own MCP server asks for as many.
+const maxFirst = 1000
+
+// FirstScenarios is Scenarios with a single call: the first thousand scenarios, or fewer where Make caps a page below that. more reports
+// that there may be others.
+// Source: npm @makehq/mcp-server 0.5.0 (pg[limit]=1000).
+func (z *Zone) FirstScenarios(ctx context.Context, teamID, organizationID int64) (first []Scenario, more bool, err error) {
+	query := url.Values{"teamId": {strconv.FormatInt(teamID, 10)}, "pg[limit]": {strconv.Itoa(maxFirst)}}
+	if teamID == 0 {
+		query = url.Values{"organizationId": {strconv.FormatInt(organizationID, 10)}, "pg[limit]": query["pg[limit]"]}
+	}
+	var got struct {
+		Scenarios []Scenario `json:"scenarios"`
+		page
+	}
+	r := request{op: "list scenarios", method: http.MethodGet, path: "/scenarios", query: query, scope: "scenarios:read"}
+	if err := z.call(ctx, r, &got); err != nil {
+		return nil, false, err
+	}
+	full := maxFirst
+	if got.Pg.Limit > 0 {
+		full = min(full, got.Pg.Limit)
+	}
+	return got.Scenarios, len(got.Scenarios) >= full, nil
+}
+
 // Scenario reads one scenario. It needs scenarios:read.
 // Source: GET /scenarios/{id}.
 func (z *Zone) Scenario(ctx context.Context, id int64) (Scenario, error) {

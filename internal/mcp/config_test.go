@@ -3,11 +3,13 @@ package mcp_test
 import (
 	"bytes"
 	"errors"
+	"log/slog"
 	"os"
 	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -148,7 +150,14 @@ func TestParseArgsRefuses(t *testing.T) {
 	good := writeConfig(t, mcp.SampleConfig())
 	noFile := writeConfig(t, strings.Replace(mcp.SampleConfig(), "jwksFile: /etc", "jwksURL: https://x/etc", 1))
 	for name, args := range map[string][]string{
-		"no config":          nil,
+		"nothing":            nil,
+		"two to replace":     {"--config", writeConfig(t, strings.Replace(mcp.SampleConfig(), "jwksURL: https", "jwksFile: https", 1)), "--jwks-file", "/jwks.json"},
+		"rule before issuer": {"--rule", "subject=a;scopes=b"},
+		"bad rule":           {"--config", good, "--rule", "subject=a;scope=b"},
+		"bad limit":          {"--config", good, "--limit", "standard=many"},
+		"unknown class":      {"--config", good, "--limit", "all=5"},
+		"bad number":         {"--config", good, "--redis-replicas", "two"},
+		"bad timeout":        {"--config", good, "--drain-timeout", "long"},
 		"missing file":       {"--config", good + ".missing"},
 		"unknown flag":       {"--config", good, "--tls"},
 		"argument":           {"--config", good, "start"},
@@ -167,9 +176,75 @@ func TestHelpShowsEverything(t *testing.T) {
 	if _, err := mcp.ParseArgs([]string{"--help"}, &help); !errors.Is(err, mcp.ErrHelp) {
 		t.Fatal(err)
 	}
-	for _, part := range []string{"--config FILE", "--token-dir DIR", "--jwks-file FILE", "--upstream-ca-file FILE", "--drain-timeout", "--allowed-host", "organizationID: 42"} {
+	for _, part := range []string{"--config FILE", "--token-dir DIR", "--jwks-file FILE", "--upstream-ca-file FILE", "--drain-timeout", "--allowed-host", "organizationID: 42", "--allow-loopback-http"} {
 		if !strings.Contains(help.String(), part) {
 			t.Errorf("the help lacks %q", part)
 		}
+	}
+}
+
+// TestFlagsAlone: a server can be described without a config file.
+func TestFlagsAlone(t *testing.T) {
+	inv, err := mcp.ParseArgs([]string{
+		"--listen", "127.0.0.1:0", "--operations-listen=127.0.0.1:0", "--resource", "https://tools.example.com/mcp", "--allowed-origin", "https://app.example.com",
+		"--trusted-proxy", "10.0.0.0/8", "--tls-cert-file", "tls.crt", "--tls-key-file", "tls.key",
+		"--issuer", "https://kubernetes.default.svc", "--jwks-file", "jwks.json", "--rule", "subject=system:serviceaccount:sales:agent;scopes=scenarios:read,scenarios:run",
+		"--issuer", "http://127.0.0.1:8000", "--allow-loopback-http", "--audience", "make", "--scope-claim", "scp",
+		"--rule", "claim.groups=a;claim.groups=b;claim./roles/make=c;scopes=scenarios:read;tools=scenarios_list,users_me;list-only",
+		"--upstream-url", "https://eu1.make.com", "--token-dir", "/tokens", "--organization-id", "42", "--team-id", "7", "--scopes", "scenarios:read,scenarios:run",
+		"--exclude-tools", "users_me", "--read-only", "--limit", "standard=50:5", "--limit", "admin=60", "--limit-organization", "30", "--limit-failed-authentications", "3",
+		"--redis", "redis:6379", "--redis-username", "u", "--redis-password-file", "p", "--redis-tls", "--redis-ca-file", "ca", "--redis-replicas", "2",
+		"--tracing-endpoint", "http://collector:4318/v1/traces", "--audit-file", "audit", "--log-level", "warn", "--drain-timeout", "3s",
+	}, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := mcp.Invocation{AuditFile: "audit", LogLevel: slog.LevelWarn, DrainTimeout: 3 * time.Second, Config: mcp.Config{
+		Listen: "127.0.0.1:0", OperationsListen: "127.0.0.1:0", Resource: "https://tools.example.com/mcp",
+		AllowedOrigins: []string{"https://app.example.com"}, TrustedProxies: []string{"10.0.0.0/8"},
+		TLS: mcp.TLS{CertFile: "tls.crt", KeyFile: "tls.key"},
+		Issuers: []mcp.Issuer{
+			{Issuer: "https://kubernetes.default.svc", JWKSFile: "jwks.json"},
+			{Issuer: "http://127.0.0.1:8000", AllowLoopbackHTTP: true, Audiences: []string{"make"}, ScopeClaim: "scp"},
+		},
+		Rules: []mcp.Rule{
+			{Issuer: "https://kubernetes.default.svc", Subjects: []string{"system:serviceaccount:sales:agent"}, Scopes: []string{"scenarios:read", "scenarios:run"}},
+			{
+				Issuer: "http://127.0.0.1:8000", Claims: []mcp.Claim{{Name: "groups", Values: []string{"a", "b"}}, {Name: "/roles/make", Values: []string{"c"}}},
+				Scopes: []string{"scenarios:read"}, Tools: []string{"scenarios_list", "users_me"}, ListOnly: true,
+			},
+		},
+		Upstream:       mcp.Upstream{BaseURL: "https://eu1.make.com", TokenDir: "/tokens"},
+		OrganizationID: 42, TeamID: 7, Scopes: []string{"scenarios:read", "scenarios:run"},
+		Tools: mcp.Tools{Exclude: []string{"users_me"}, ReadOnly: true, Scenarios: true},
+		Limits: mcp.Limits{
+			Standard: mcp.Rate{PerHour: 50, Burst: 5}, Admin: mcp.Rate{PerHour: 60}, OrganizationPerMinute: 30, FailedAuthenticationsPerMinute: 3,
+			Redis: mcp.Redis{Address: "redis:6379", Username: "u", PasswordFile: "p", TLS: true, CAFile: "ca", Replicas: 2},
+		},
+		Tracing: mcp.Tracing{Endpoint: "http://collector:4318/v1/traces"},
+	}}
+	if diff := cmp.Diff(want, inv); diff != "" {
+		t.Errorf("invocation (-want +got):\n%s", diff)
+	}
+}
+
+// TestExampleOfTheHelp: the command line that --help shows is valid.
+func TestExampleOfTheHelp(t *testing.T) {
+	var help bytes.Buffer
+	if _, err := mcp.ParseArgs([]string{"--help"}, &help); !errors.Is(err, mcp.ErrHelp) {
+		t.Fatal(err)
+	}
+	_, text, _ := strings.Cut(help.String(), "  make-mcp --listen ")
+	text, _, _ = strings.Cut("--listen "+text, "\n\n")
+	var args []string
+	for i, part := range strings.Split(strings.ReplaceAll(text, "\\\n", ""), `"`) {
+		if i%2 == 1 { // between quotes
+			args = append(args, part)
+			continue
+		}
+		args = append(args, strings.Fields(part)...)
+	}
+	if _, err := mcp.ParseArgs(args, nil); err != nil || len(args) < 10 {
+		t.Errorf("%q: %v", args, err)
 	}
 }

@@ -21,6 +21,8 @@ type dispatcher struct {
 	clock     clock.WithTicker
 	metrics   *metrics
 	log       *slog.Logger
+	// degraded reports whether the replicas count calls apart from each other; nil means that they never share counts.
+	degraded func() bool
 	// draining is closed when the server begins to shut down.
 	draining <-chan struct{}
 }
@@ -69,14 +71,21 @@ func (d *dispatcher) list(ctx context.Context, req *sdk.ListToolsRequest) (sdk.R
 	if req.Params != nil && req.Params.Cursor != "" {
 		return nil, &jsonrpc.Error{Code: jsonrpc.CodeInvalidParams, Message: "invalid cursor"} // there is one page only
 	}
-	tools, complete := d.catalogue.list(ctx, callerFrom(ctx).grants)
+	grants := callerFrom(ctx).grants
+	tools, complete := d.catalogue.list(ctx, grants)
 	res := &sdk.ListToolsResult{Tools: tools}
+	if len(grants.Callable()) == 0 && d.degraded != nil && d.degraded() { // only whoever watches the server is told
+		res.Meta = sdk.Meta{metaLimits: "degraded"}
+	}
 	private(&res.Cacheable)
 	if !complete {
 		res.TTLMs = 0
 	}
 	return res, nil
 }
+
+// metaLimits in a list of tools tells how limits are counted; see package probe.
+const metaLimits = "makeops.dev/limits"
 
 // private marks what depends on the caller. What a caller is offered may be kept as long as the scenarios are.
 func private(c *sdk.Cacheable) {

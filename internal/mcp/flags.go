@@ -12,7 +12,7 @@ import (
 
 // Invocation is what a command line asks for.
 type Invocation struct {
-	// Config is the config file with the flags laid over it. It is validated.
+	// Config is the config file, if there is one, with the flags laid over it. It is validated.
 	Config Config
 	// AuditFile receives the audit log, appended; empty means standard output.
 	AuditFile string
@@ -28,147 +28,116 @@ var ErrHelp = flag.ErrHelp
 // defaultDrainTimeout is longer than the longest call, a run that Make answers after 40 seconds.
 const defaultDrainTimeout = 45 * time.Second
 
-// overrides are the flags, as typed; empty ones change nothing.
-type overrides struct {
-	config, listen, operationsListen, resource string
-	tokenDir, upstreamCAFile, jwksFile         string
-	auditFile, logLevel                        string
-	allowedHosts                               []string
-	drainTimeout                               time.Duration
-}
-
 type flagGroup struct {
 	title string
 	flags []flagSpec
 }
 
+// flagSpec is one flag. It may be given several times; each time it changes the invocation, in the order of the command line.
 type flagSpec struct {
+	// value is the placeholder of its value; empty for a flag without one.
 	name, value, help string
-	target            *string
+	apply             func(d *draft, value string) error
 }
 
-func (o *overrides) groups() []flagGroup {
-	return []flagGroup{
-		{"Configuration", []flagSpec{
-			{"config", "FILE", "config file, YAML or JSON (required)", &o.config},
-		}},
-		{"Addresses (override the config file)", []flagSpec{
-			{"listen", "HOST:PORT", "MCP listener; default " + defaultListen, &o.listen},
-			{"operations-listen", "HOST:PORT", "listener of /healthz, /readyz and /metrics; default " + defaultOperationsListen, &o.operationsListen},
-			{"resource", "URL", "URL at which callers reach this server; its path is the MCP endpoint", &o.resource},
-		}},
-		{"Files (override the config file)", []flagSpec{
-			{"token-dir", "DIR", "folder with the Make credential: files token, authorization and zone", &o.tokenDir},
-			{"upstream-ca-file", "FILE", "PEM certificates to trust for Make's API, beside the system's", &o.upstreamCAFile},
-			{"jwks-file", "FILE", "key set of the issuer that is configured with a jwksFile", &o.jwksFile},
-		}},
-		{"Logs", []flagSpec{
-			{"audit-file", "FILE", "file that the audit log is appended to; default standard output", &o.auditFile},
-			{"log-level", "LEVEL", "debug, info, warn or error, to standard error; default info", &o.logLevel},
-		}},
-	}
+// draft is an invocation that flags still change.
+type draft struct {
+	Invocation
+	// configured is how many issuers the config file names.
+	configured int
+}
+
+// given is a flag on the command line.
+type given struct {
+	spec  flagSpec
+	value string
 }
 
 // ParseArgs reads flags and config file and validates the outcome. After --help it returns ErrHelp.
 func ParseArgs(args []string, help io.Writer) (Invocation, error) {
-	var o overrides
+	var path string
+	var all []given
 	set := flag.NewFlagSet("make-mcp", flag.ContinueOnError)
 	set.SetOutput(io.Discard)
-	for _, group := range o.groups() {
-		for _, f := range group.flags {
-			set.StringVar(f.target, f.name, "", f.help)
+	set.StringVar(&path, "config", "", "")
+	for _, group := range flagGroups() {
+		for _, spec := range group.flags {
+			note := func(value string) error {
+				all = append(all, given{spec: spec, value: value})
+				return nil
+			}
+			if spec.value == "" {
+				set.BoolFunc(spec.name, "", note)
+				continue
+			}
+			set.Func(spec.name, "", note)
 		}
 	}
-	set.Func("allowed-host", "", func(host string) error {
-		o.allowedHosts = append(o.allowedHosts, host)
-		return nil
-	})
-	set.DurationVar(&o.drainTimeout, "drain-timeout", defaultDrainTimeout, "")
 	err := set.Parse(args)
 	switch {
 	case errors.Is(err, flag.ErrHelp):
-		writeHelp(help, o.groups())
+		writeHelp(help)
 		return Invocation{}, ErrHelp
 	case err != nil:
 		return Invocation{}, fmt.Errorf("%w; --help lists the flags", err)
 	case set.NArg() > 0:
 		return Invocation{}, fmt.Errorf("unexpected argument %q; --help lists the flags", set.Arg(0))
-	case o.config == "":
-		return Invocation{}, errors.New("--config: is missing; name the config file")
+	case path == "" && len(all) == 0:
+		return Invocation{}, errors.New("nothing says what to serve; name a config file with --config, or see --help for the flags")
 	}
-	return o.invocation()
+	return invocation(path, all)
 }
 
-func (o *overrides) invocation() (Invocation, error) {
-	cfg, err := ReadConfig(o.config)
-	if err != nil {
-		return Invocation{}, err
+// invocation lays flags over a config file, or over the defaults.
+func invocation(path string, all []given) (Invocation, error) {
+	d := &draft{Invocation: Invocation{DrainTimeout: defaultDrainTimeout}}
+	d.Config = Config{Listen: defaultListen, OperationsListen: defaultOperationsListen, Tools: Tools{Scenarios: true}}
+	if path != "" {
+		var err error
+		if d.Config, err = ReadConfig(path); err != nil {
+			return Invocation{}, err
+		}
+		d.configured = len(d.Config.Issuers)
 	}
-	inv := Invocation{AuditFile: o.auditFile, DrainTimeout: o.drainTimeout}
-	flagErr := o.apply(&cfg)
-	if o.logLevel != "" {
-		if err := inv.LogLevel.UnmarshalText([]byte(o.logLevel)); err != nil {
-			flagErr = errors.Join(flagErr, fmt.Errorf("--log-level: %q is none of debug, info, warn, error", o.logLevel))
+	var errs []error
+	for _, g := range all {
+		if err := g.spec.apply(d, g.value); err != nil {
+			errs = append(errs, fmt.Errorf("--%s: %w", g.spec.name, err))
 		}
 	}
-	inv.Config = cfg
-	return inv, errors.Join(flagErr, cfg.Validate())
+	if len(errs) > 0 {
+		return Invocation{}, errors.Join(errs...)
+	}
+	return d.Invocation, d.Config.Validate()
 }
 
-func (o *overrides) apply(cfg *Config) error {
-	for _, field := range []struct {
-		value  string
-		target *string
-	}{
-		{o.listen, &cfg.Listen},
-		{o.operationsListen, &cfg.OperationsListen},
-		{o.resource, &cfg.Resource},
-		{o.tokenDir, &cfg.Upstream.TokenDir},
-		{o.upstreamCAFile, &cfg.Upstream.CAFile},
-	} {
-		if field.value != "" {
-			*field.target = field.value
-		}
-	}
-	cfg.AllowedHosts = append(cfg.AllowedHosts, o.allowedHosts...)
-	if o.jwksFile == "" {
-		return nil
-	}
-	var target *string
-	for i := range cfg.Issuers {
-		if cfg.Issuers[i].JWKSFile == "" {
-			continue
-		}
-		if target != nil {
-			return errors.New("--jwks-file: the config names several issuers with a jwksFile; set the paths there")
-		}
-		target = &cfg.Issuers[i].JWKSFile
-	}
-	if target == nil {
-		return errors.New("--jwks-file: the config names no issuer with a jwksFile; add one")
-	}
-	*target = o.jwksFile
-	return nil
-}
-
-func writeHelp(w io.Writer, groups []flagGroup) {
+func writeHelp(w io.Writer) {
 	var b strings.Builder
 	b.WriteString("make-mcp serves Make.com tools to AI agents over MCP (Streamable HTTP), to authenticated callers only.\n\n" +
-		"Usage: make-mcp --config FILE [flags]\n")
-	line := func(name, value, text string) { fmt.Fprintf(&b, "  %-32s %s\n", "--"+name+" "+value, text) }
-	for _, group := range groups {
+		"Usage: make-mcp --config FILE [flags]\n       make-mcp flags\n\n" +
+		"Flags override the config file; those that add something may be given several times.\n")
+	line := func(name, value, text string) {
+		fmt.Fprintf(&b, "  %-36s %s\n", strings.TrimSpace("--"+name+" "+value), text)
+	}
+	b.WriteString("\nConfiguration:\n")
+	line("config", "FILE", "config file, YAML or JSON; see below for every field")
+	for _, group := range flagGroups() {
 		fmt.Fprintf(&b, "\n%s:\n", group.title)
 		for _, f := range group.flags {
 			line(f.name, f.value, f.help)
 		}
 	}
-	b.WriteString("\nHosts (added to those of the config file):\n")
-	line("allowed-host", "HOST", "Host header to serve beside the resource's; may be given several times")
-	b.WriteString("\nStopping:\n")
-	line("drain-timeout", "DURATION", "how long running calls may finish after SIGTERM; default "+defaultDrainTimeout.String())
-	b.WriteString("\nExit status: 0 stopped as asked, 1 failed, 2 wrong flags or config.\n\nA config file with every field:\n\n")
+	b.WriteString("\nExit status: 0 stopped as asked, 1 failed, 2 wrong flags or config.\n\n" +
+		"An example without a config file:\n\n" + exampleCommand + "\nA config file with every field:\n\n")
 	for l := range strings.Lines(SampleConfig()) {
 		b.WriteString("  " + l)
 	}
 	_, _ = io.WriteString(w, b.String()) // nobody to tell when the terminal is gone
 }
+
+// exampleCommand is a valid command line.
+const exampleCommand = `  make-mcp --listen 127.0.0.1:8080 --operations-listen 127.0.0.1:8081 --resource http://127.0.0.1:8080/mcp \
+    --issuer https://login.example.com/ --scope-claim scope \
+    --rule "claim.groups=sales-engineers;scopes=scenarios:read,scenarios:run" \
+    --upstream-url https://eu1.make.com --token-dir /run/secrets/make --organization-id 42 --scopes scenarios:read,scenarios:run
+`

@@ -19,6 +19,7 @@ import (
 // request is one raw HTTP request to the endpoint; zero fields are as a good client sends them.
 type request struct {
 	method, path, host, origin, body, version string
+	forwardedFor, traceparent                 string
 	authorization                             []string
 }
 
@@ -61,6 +62,11 @@ func (e *env) send(r request) response {
 	}
 	if r.origin != "" {
 		req.Header.Set("Origin", r.origin)
+	}
+	for name, value := range map[string]string{"X-Forwarded-For": r.forwardedFor, "Traceparent": r.traceparent} {
+		if value != "" {
+			req.Header.Set(name, value)
+		}
 	}
 	for _, a := range r.authorization {
 		req.Header.Add("Authorization", a)
@@ -282,7 +288,10 @@ func TestAuditOfCalls(t *testing.T) {
 		t.Fatalf("audit lines %+v", got)
 	}
 	for i := range got {
-		got[i].ExecutionID, got[i].ArgumentsDigest = "", ""
+		if got[i].TraceID == "" {
+			t.Error("no trace id")
+		}
+		got[i].ExecutionID, got[i].ArgumentsDigest, got[i].TraceID = "", "", ""
 	}
 	held := []string{"scenarios:read", "scenarios:run"}
 	want := []auditLine{

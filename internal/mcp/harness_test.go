@@ -93,16 +93,7 @@ func start(t *testing.T, change func(*mcp.Config)) *env {
 	if change != nil {
 		change(&cfg)
 	}
-	if err := cfg.Validate(); err != nil {
-		t.Fatal(err)
-	}
-	e.server, err = mcp.New(cfg, mcp.Options{Version: "test", Audit: e.audit, Log: slog.New(slog.NewJSONHandler(e.logs, nil)), Clock: e.clock})
-	if err != nil {
-		t.Fatal(err)
-	}
-	listener := httptest.NewServer(e.server.Handler())
-	t.Cleanup(listener.Close)
-	e.url = listener.URL + "/mcp"
+	e.serve(cfg)
 	t.Cleanup(func() {
 		for _, secret := range []string{makesim.RootToken, makesim.ReaderToken} {
 			if strings.Contains(e.audit.String()+e.logs.String(), secret) {
@@ -111,6 +102,30 @@ func start(t *testing.T, change func(*mcp.Config)) *env {
 		}
 	})
 	return e
+}
+
+// reconfigure starts another server in place of the first one.
+func (e *env) reconfigure(change func(*mcp.Config)) {
+	e.t.Helper()
+	cfg := e.config()
+	change(&cfg)
+	e.serve(cfg)
+}
+
+func (e *env) serve(cfg mcp.Config) {
+	e.t.Helper()
+	t := e.t
+	if err := cfg.Validate(); err != nil {
+		t.Fatal(err)
+	}
+	var err error
+	e.server, err = mcp.New(cfg, mcp.Options{Version: "test", Audit: e.audit, Log: slog.New(slog.NewJSONHandler(e.logs, nil)), Clock: e.clock})
+	if err != nil {
+		t.Fatal(err)
+	}
+	listener := httptest.NewServer(e.server.Handler())
+	t.Cleanup(listener.Close)
+	e.url = listener.URL + "/mcp"
 }
 
 // allScopes are those that some tool of the catalogue needs.
@@ -147,7 +162,10 @@ func (e *env) config() mcp.Config {
 		OrganizationID: makesim.OrganizationID, TeamID: makesim.TeamID,
 		Scopes: []string{"scenarios:read", "scenarios:run"},
 		Tools:  mcp.Tools{Scenarios: true},
-		Limits: mcp.Limits{Standard: mcp.Rate{PerHour: 1_000_000}, FailedAuthenticationsPerMinute: 1000}, // tests of limits set their own
+		Limits: mcp.Limits{ // out of the way: tests of limits set their own
+			Standard: mcp.Rate{PerHour: 1_000_000}, Sensitive: mcp.Rate{PerHour: 1_000_000}, Admin: mcp.Rate{PerHour: 1_000_000},
+			Protocol: mcp.Rate{PerHour: 1_000_000}, OrganizationPerMinute: 100_000, FailedAuthenticationsPerMinute: 1000,
+		},
 	}
 }
 
@@ -288,6 +306,7 @@ type auditLine struct {
 	ArgumentsDigest            string
 	ScenarioID                 int64
 	ExecutionID                string
+	TraceID, TokenID           string
 }
 
 func (e *env) auditLines() []auditLine {

@@ -10,6 +10,7 @@ import (
 	"fmt"
 	"os"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/redis/go-redis/v9"
@@ -95,8 +96,17 @@ func (s *Server) limits() (*limits, error) {
 	return l, nil
 }
 
+// quiet keeps the client's own log, which is no JSON, out of ours: what fails is logged here.
+type quiet struct{}
+
+// Printf implements the client's logger.
+func (quiet) Printf(context.Context, string, ...any) {}
+
+var quietRedis = sync.OnceFunc(func() { redis.SetLogger(quiet{}) }) // one for the process, says the client
+
 // client connects when it is first used.
 func (r Redis) client() (*redis.Client, error) {
+	quietRedis()
 	options := &redis.Options{
 		Addr: r.Address, DB: r.Database, ClientName: "make-mcp", PoolSize: redisConnections,
 		DialTimeout: redisDialTimeout, ReadTimeout: redisTimeout, WriteTimeout: redisTimeout, PoolTimeout: redisTimeout,

@@ -166,9 +166,12 @@ func (s *scenarioTools) keep(next *snapshot, err error) {
 }
 
 func (s *scenarioTools) read(ctx context.Context, old *snapshot) (*snapshot, error) {
-	scenarios, err := s.api.Scenarios(ctx, s.teamID, s.organizationID)
+	scenarios, more, err := s.api.FirstScenarios(ctx, s.teamID, s.organizationID)
 	if err != nil {
 		return nil, fmt.Errorf("read scenarios: %w", err)
+	}
+	if more {
+		s.log.Warn("too many scenarios for one listing, those beyond it are not offered as tools", "read", len(scenarios))
 	}
 	scenarios = slices.DeleteFunc(scenarios, func(sc makeapi.Scenario) bool {
 		return !sc.Active || sc.Scheduling.Type != "on-demand" || sc.ID <= 0 || (s.teamID != 0 && sc.TeamID != s.teamID)

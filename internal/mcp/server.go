@@ -93,7 +93,7 @@ func New(cfg Config, o Options) (*Server, error) {
 	}
 	s := &Server{config: cfg, options: o, metrics: newMetrics(), credentials: credentials, stopping: make(chan struct{})}
 	tools := s.toolset(&upstream{credentials: s.credentials, client: client, organizationID: cfg.OrganizationID, metrics: s.metrics})
-	dispatcher := &dispatcher{catalogue: tools, clock: o.Clock, metrics: s.metrics, log: o.Log, draining: s.stopping}
+	dispatcher := &dispatcher{catalogue: tools, clock: o.Clock, metrics: s.metrics, log: o.Log, draining: s.stopping, degraded: s.limitsDegraded}
 	issuers, err := s.issuers()
 	if err != nil {
 		return nil, err
@@ -139,6 +139,9 @@ func New(cfg Config, o Options) (*Server, error) {
 	}
 	return s, nil
 }
+
+// limitsDegraded reports whether the replicas count apart because Redis does not answer.
+func (s *Server) limitsDegraded() bool { return s.shared != nil && s.shared.Degraded() }
 
 // auditLog writes to where the process wants it; what cannot be written is counted and logged, and stops no call.
 func (s *Server) auditLog() *audit.Log {

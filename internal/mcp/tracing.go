@@ -6,6 +6,7 @@ import (
 	"crypto/x509"
 	"fmt"
 	"net/http"
+	"strings"
 
 	"go.opentelemetry.io/otel/attribute"
 	"go.opentelemetry.io/otel/codes"
@@ -35,8 +36,11 @@ func newTracing(ctx context.Context, cfg Tracing, version string) (*tracing, err
 		if err != nil {
 			return nil, fmt.Errorf("read tracing.caFile: %w", err)
 		}
-		exporter, err := otlptracehttp.New(ctx, otlptracehttp.WithEndpointURL(cfg.Endpoint),
-			otlptracehttp.WithTLSClientConfig(&tls.Config{RootCAs: roots, MinVersion: tls.VersionTLS12}))
+		wire := []otlptracehttp.Option{otlptracehttp.WithEndpointURL(cfg.Endpoint)}
+		if strings.HasPrefix(cfg.Endpoint, "https:") {
+			wire = append(wire, otlptracehttp.WithTLSClientConfig(&tls.Config{RootCAs: roots, MinVersion: tls.VersionTLS12}))
+		}
+		exporter, err := otlptracehttp.New(ctx, wire...)
 		if err != nil {
 			return nil, fmt.Errorf("configure tracing.endpoint: %w", err)
 		}

@@ -11,7 +11,7 @@ import (
 // makeAPI is what tools ask of Make. *makeapi.Zone implements it for one credential, upstream for the current one.
 type makeAPI interface {
 	CallTool(ctx context.Context, tool catalogue.Tool, args map[string]any) (makeapi.Answer, error)
-	Scenarios(ctx context.Context, teamID, organizationID int64) ([]makeapi.Scenario, error)
+	FirstScenarios(ctx context.Context, teamID, organizationID int64) (first []makeapi.Scenario, more bool, err error)
 	Scenario(ctx context.Context, id int64) (makeapi.Scenario, error)
 	ScenarioInterface(ctx context.Context, id int64) (makeapi.Interface, error)
 }
@@ -52,13 +52,13 @@ func (u *upstream) CallTool(ctx context.Context, tool catalogue.Tool, args map[s
 	return answer, err
 }
 
-// Scenarios implements makeAPI.
-func (u *upstream) Scenarios(ctx context.Context, teamID, organizationID int64) (all []makeapi.Scenario, err error) {
+// FirstScenarios implements makeAPI.
+func (u *upstream) FirstScenarios(ctx context.Context, teamID, organizationID int64) (first []makeapi.Scenario, more bool, err error) {
 	err = u.do(makeapi.Interactive, func(api makeAPI) (err error) {
-		all, err = api.Scenarios(ctx, teamID, organizationID)
+		first, more, err = api.FirstScenarios(ctx, teamID, organizationID)
 		return err
 	})
-	return all, err
+	return first, more, err
 }
 
 // Scenario implements makeAPI.

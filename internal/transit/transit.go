@@ -50,6 +50,7 @@ func New(c Config, clock clock.PassiveClock) (*KMS, error) {
 		return nil, fmt.Errorf("configure Vault's client: %w", config.Error)
 	}
 	config.Address, config.Timeout = c.Address, timeout
+	config.MinRetryWait, config.MaxRetryWait = 100*time.Millisecond, 500*time.Millisecond
 	if c.CAFile != "" {
 		if err := config.ConfigureTLS(&api.TLSConfig{CACert: c.CAFile}); err != nil {
 			return nil, fmt.Errorf("trust the CA of Vault: %w", err)

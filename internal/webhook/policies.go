@@ -41,7 +41,7 @@ func (v *ScopePolicies) ValidateDelete(ctx context.Context, _ *v1alpha1.MakeScop
 // fieldErrors are the joined field errors of judge.Policy.
 func fieldErrors(err error) field.ErrorList {
 	var errs field.ErrorList
-	joined, ok := err.(interface{ Unwrap() []error }) //nolint:errorlint // it is the joined error itself that is taken apart
+	joined, ok := err.(interface{ Unwrap() []error })
 	if !ok {
 		return nil
 	}

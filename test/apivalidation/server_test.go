@@ -58,9 +58,53 @@ func TestServerAccess(t *testing.T) {
 		{name: "empty tools", set: rules(map[string]any{
 			"serviceAccounts": agent, "scopes": []any{"scenarios:read"}, "tools": []any{},
 		}), says: "should have at least 1 items"},
+		{name: "nobody at all", set: rules(map[string]any{"scopes": []any{"scenarios:read"}}), says: "a rule is either for serviceAccounts or for oidc subjects"},
+		{name: "both kinds", set: rules(map[string]any{
+			"serviceAccounts": agent, "oidc": map[string]any{"issuer": "corp", "subjects": []any{"a"}}, "scopes": []any{"scenarios:read"},
+		}), says: "a rule is either for serviceAccounts or for oidc subjects"},
 		{name: "tool of no form", set: rules(map[string]any{
 			"serviceAccounts": agent, "scopes": []any{"scenarios:read"}, "tools": []any{"all tools"},
 		}), says: "tools[0]"},
+	})
+}
+
+func TestServerOIDC(t *testing.T) {
+	with := func(subjects map[string]any) map[string]any {
+		return map[string]any{"spec.access": map[string]any{"rules": []any{map[string]any{"oidc": subjects, "scopes": []any{"scenarios:read"}}}}}
+	}
+	claim := func(name string, values ...any) map[string]any {
+		return map[string]any{"issuer": "corp", "claims": []any{map[string]any{"name": name, "values": values}}}
+	}
+	text := func(i int) any { return fmt.Sprintf("s%d", i) }
+	check(t, mcpServer, []row{
+		{name: "subjects", set: with(map[string]any{"issuer": "corp", "subjects": []any{"auth0|1", "a@b.c"}})},
+		{name: "claims", set: with(claim("groups", "a", "b c"))},
+		{name: "nested claim", set: with(claim("/realm_access/roles", "a"))},
+		{name: "claim that is a URL", set: with(claim("https://example.com/claims/roles", "a"))},
+		{name: "no issuer", set: with(map[string]any{"subjects": []any{"a"}}), says: "oidc.issuer: Required value"},
+		{name: "issuer is a URL", set: with(map[string]any{"issuer": "https://login.example.com", "subjects": []any{"a"}}), says: "oidc.issuer"},
+		{name: "everybody", set: with(map[string]any{"issuer": "corp"}), says: "name subjects or claims: an issuer's callers"},
+		{name: "no subjects", set: with(map[string]any{"issuer": "corp", "subjects": []any{}}), says: "should have at least 1 items"},
+		{name: "pattern", set: with(map[string]any{"issuer": "corp", "subjects": []any{"auth0|*"}}), says: "oidc.subjects[0]"},
+		{name: "33 subjects", set: with(map[string]any{"issuer": "corp", "subjects": many(33, text)}), says: "must have at most 32 items"},
+		{name: "claim without a name", set: with(claim("", "a")), says: "claims[0].name"},
+		{name: "claim name of no form", set: with(claim("a b", "a")), says: "claims[0].name"},
+		{name: "claim without values", set: with(claim("groups")), says: "claims[0].values"},
+		{name: "empty value", set: with(claim("groups", "")), says: "claims[0].values[0]"},
+		{name: "33 values", set: with(claim("groups", many(33, text)...)), says: "must have at most 32 items"},
+	})
+}
+
+func TestServerRateLimit(t *testing.T) {
+	check(t, mcpServer, []row{
+		{name: "all", set: map[string]any{"spec.rateLimit": map[string]any{
+			"standard": map[string]any{"callsPerHour": int64(10), "burst": int64(2)}, "sensitive": map[string]any{"callsPerHour": int64(1)}, "admin": map[string]any{"burst": int64(1)},
+			"organizationCallsPerMinute": int64(60), "failedAuthenticationsPerMinute": int64(5),
+		}}},
+		{name: "none allowed", set: map[string]any{"spec.rateLimit": map[string]any{"standard": map[string]any{"callsPerHour": int64(0)}}}, says: "callsPerHour"},
+		{name: "negative burst", set: map[string]any{"spec.rateLimit": map[string]any{"admin": map[string]any{"burst": int64(-1)}}}, says: "burst"},
+		{name: "no failures allowed", set: map[string]any{"spec.rateLimit": map[string]any{"failedAuthenticationsPerMinute": int64(0)}}, says: "failedAuthenticationsPerMinute"},
+		{name: "too many", set: map[string]any{"spec.rateLimit": map[string]any{"organizationCallsPerMinute": int64(1000001)}}, says: "organizationCallsPerMinute"},
 	})
 }
 

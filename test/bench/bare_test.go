@@ -75,5 +75,5 @@ func benchmarkBare(b *testing.B) {
 	address := freeAddress(b)
 	server := startProcess(b, []string{bareAddress + "=" + address, bareZone + "=" + l.sim.Zone, bareCA + "=" + l.env.Config.Upstream.CAFile, "GOMAXPROCS=1"}, os.Args[0])
 	awaitStatus(b, "http://"+address+"/readyz")
-	measure(b, server, toolsCall(http.DefaultClient, "http://"+address+"/mcp", "none"), l.direct())
+	measure(b, server, toolsCall("http://"+address+"/mcp", "none"), l.direct(), alone)
 }

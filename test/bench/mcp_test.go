@@ -55,7 +55,7 @@ func (l *lab) direct() call {
 // BenchmarkToolsCall compares the ways to run a scenario. Settings of the collector are those that were tried for the Deployment.
 func BenchmarkToolsCall(b *testing.B) {
 	program := buildServer(b)
-	b.Run("direct", func(b *testing.B) { measure(b, nil, newLab(b).direct(), nil) })
+	b.Run("direct", func(b *testing.B) { measure(b, nil, newLab(b).direct(), nil, alone) })
 	b.Run("bare-sdk", benchmarkBare)
 	for _, collector := range []string{"GOGC=100", "GOGC=200", "GOGC=400", "GOGC=800", "GOGC=off"} {
 		b.Run("make-mcp-"+strings.ReplaceAll(collector, "=", "-"), func(b *testing.B) {
@@ -95,7 +95,7 @@ func (l *lab) startMakeMCP(b *testing.B, program string, env ...string) (server 
 func benchmarkMakeMCP(b *testing.B, program string, env ...string) {
 	l := newLab(b)
 	server, url, token, _ := l.startMakeMCP(b, program, env...)
-	measure(b, server, toolsCall(http.DefaultClient, url, token), l.direct())
+	measure(b, server, toolsCall(url, token), l.direct(), alone)
 }
 
 // BenchmarkStart measures from exec to the first list of all tools.
@@ -156,5 +156,5 @@ func benchmarkLegacy(b *testing.B) {
 			err = &unexpectedError{"tool error", fmt.Sprint(result.Content)}
 		}
 		return err
-	}, l.direct())
+	}, l.direct(), fewAlone)
 }

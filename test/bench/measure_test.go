@@ -17,9 +17,12 @@ const (
 	callers = 16
 	// warmUp are the calls that are not counted.
 	warmUp = 200
-	// alone are the calls that latency is measured with.
-	alone = 2000
+	// alone are the calls that latency is measured with, fewAlone those of a server that is slow.
+	alone, fewAlone = 1000, 200
 )
+
+// keeping keeps a connection for each caller.
+var keeping = &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: callers}}
 
 // leadTool runs makesim's sample scenario.
 const leadTool = "scenario_501_create_a_crm_lead"
@@ -27,10 +30,11 @@ const leadTool = "scenario_501_create_a_crm_lead"
 // call is one tools/call, or what stands for it; it fails the benchmark if it gets anything but the scenario's outputs.
 type call func() error
 
-// measure reports calls per second of wall time and of the server's processor, its memory, and latency beyond that of direct.
-func measure(b *testing.B, server *process, one, direct call) {
+// measure reports calls per second of wall time and of the server's processor, its memory, and latency beyond that of direct, of
+// samples calls one after another.
+func measure(b *testing.B, server *process, one, direct call, samples int) {
 	b.Helper()
-	repeat(b, warmUp, 4, one)
+	repeat(b, min(warmUp, samples), 4, one)
 	var before time.Duration
 	if server != nil {
 		before = server.cpu()
@@ -48,7 +52,7 @@ func measure(b *testing.B, server *process, one, direct call) {
 	if direct == nil {
 		return
 	}
-	through, without := latencies(b, one), latencies(b, direct)
+	through, without := latencies(b, one, samples), latencies(b, direct, samples)
 	for name, at := range map[string]float64{"p50": .50, "p99": .99} {
 		b.ReportMetric(float64(quantile(through, at)-quantile(without, at))/float64(time.Millisecond), "ms-added-"+name)
 	}
@@ -73,10 +77,10 @@ func repeat(b *testing.B, n, parallel int, one call) {
 }
 
 // latencies are those of calls one after another, sorted.
-func latencies(b *testing.B, one call) []time.Duration {
+func latencies(b *testing.B, one call, samples int) []time.Duration {
 	b.Helper()
-	took := make([]time.Duration, 0, alone)
-	for range alone {
+	took := make([]time.Duration, 0, samples)
+	for range samples {
 		begun := time.Now()
 		if err := one(); err != nil {
 			b.Fatal(err)
@@ -122,8 +126,8 @@ type unexpectedError struct{ status, body string }
 func (e *unexpectedError) Error() string { return e.status + " " + e.body }
 
 // toolsCall is a tools/call of the newest revision.
-func toolsCall(client *http.Client, url, token string) call {
-	return post(client, url, `{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"`+leadTool+`","arguments":{"email":"a@b.example","name":"Ann"},`+
+func toolsCall(url, token string) call {
+	return post(keeping, url, `{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"`+leadTool+`","arguments":{"email":"a@b.example","name":"Ann"},`+
 		`"_meta":{"io.modelcontextprotocol/protocolVersion":"2026-07-28","io.modelcontextprotocol/clientCapabilities":{}}}}`, map[string]string{
 		"Authorization": "Bearer " + token, "Content-Type": "application/json", "Accept": "application/json, text/event-stream",
 		"Mcp-Protocol-Version": "2026-07-28", "Mcp-Method": "tools/call", "Mcp-Name": leadTool,

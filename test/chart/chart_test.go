@@ -150,6 +150,22 @@ func TestCertificates(t *testing.T) {
 	}
 }
 
+// TestExtraVolumes mounts what the operator's own flags name, beside the CA and without it.
+func TestExtraVolumes(t *testing.T) {
+	h := newHelm(t)
+	extra := []string{
+		`--set-json=extraVolumes=[{"name":"vault","secret":{"secretName":"vault-ca"}}]`,
+		`--set-json=extraVolumeMounts=[{"name":"vault","mountPath":"/etc/vault"}]`,
+	}
+	for _, set := range []string{"make.extraCA=", "make.extraCA=PEM"} {
+		pod := deploymentOf(t, h.must(append(extra, "--set="+set)...)).Spec.Template.Spec
+		volume, mount := pod.Volumes[len(pod.Volumes)-1], pod.Containers[0].VolumeMounts[len(pod.Containers[0].VolumeMounts)-1]
+		if len(pod.Volumes) != len(pod.Containers[0].VolumeMounts) || volume.Secret.SecretName != "vault-ca" || mount.MountPath != "/etc/vault" {
+			t.Errorf("%s: volumes %v, mounts %v", set, pod.Volumes, pod.Containers[0].VolumeMounts)
+		}
+	}
+}
+
 // TestOptionalObjects turns off one thing at a time.
 func TestOptionalObjects(t *testing.T) {
 	h := newHelm(t)
@@ -169,7 +185,7 @@ func TestOptionalObjects(t *testing.T) {
 // TestNetworkPolicy lets the operator reach the port of an allowed zone, and named peers reach it.
 func TestNetworkPolicy(t *testing.T) {
 	h := newHelm(t)
-	got := h.must("--set=allowedZones={a.example:8443,b.example},networkPolicy.apiServerPorts={16443}",
+	got := h.must("--set=allowedZones={a.example:8443,b.example},networkPolicy.apiServerPorts={16443},networkPolicy.egressPorts={8200}",
 		"--set-json=networkPolicy.metricsFrom=[{\"podSelector\":{\"matchLabels\":{\"app\":\"prometheus\"}}}]",
 		"--set-json=networkPolicy.consentFrom=[{\"podSelector\":{\"matchLabels\":{\"app\":\"ingress\"}}}]")
 	policy := decode[networkingv1.NetworkPolicy](t, got, "NetworkPolicy make-operator")
@@ -177,7 +193,7 @@ func TestNetworkPolicy(t *testing.T) {
 	for _, p := range policy.Spec.Egress[1].Ports {
 		out = append(out, p.Port.IntValue())
 	}
-	if diff := cmp.Diff([]int{443, 16443, 8443}, out); diff != "" {
+	if diff := cmp.Diff([]int{443, 16443, 8200, 8443}, out); diff != "" {
 		t.Errorf("ports of Make and the API server (-want +got):\n%s", diff)
 	}
 	peers := map[string]string{}

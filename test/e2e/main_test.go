@@ -37,7 +37,8 @@ func run(m *testing.M) (code int, err error) {
 		return 0, err
 	}
 	ctx := context.Background()
-	shared, err = stack.Start(ctx, stack.Options{Root: root, Dir: dir, Say: func(format string, args ...any) {
+	// The manager logs all that it ever logs: TestNoTokenLeaks looks into it.
+	shared, err = stack.Start(ctx, stack.Options{Root: root, Dir: dir, ManagerFlags: []string{"--zap-log-level=10"}, Say: func(format string, args ...any) {
 		fmt.Printf("▸ "+format+"\n", args...)
 	}})
 	if err != nil {

@@ -21,6 +21,9 @@ type Handshake struct {
 	ProtocolVersions []string
 	// Tools is how many tools it listed to this caller.
 	Tools int32
+	// LimitsDegraded is whether the server counts calls apart from its other replicas, because Redis does not answer. Only make-mcp
+	// tells, and only a caller who may list tools and call none.
+	LimitsDegraded bool
 }
 
 // Client probes servers. Its zero value is usable.
@@ -60,11 +63,15 @@ func (c Client) shake(ctx context.Context, w *wire, serverURL string) (Handshake
 	client := sdk.NewClient(&sdk.Implementation{Name: "make-operator", Version: c.Version},
 		&sdk.ClientOptions{Capabilities: &sdk.ClientCapabilities{}})
 	var spoken []string
+	degraded := false
 	client.AddSendingMiddleware(func(next sdk.MethodHandler) sdk.MethodHandler {
 		return func(ctx context.Context, method string, req sdk.Request) (sdk.Result, error) {
 			res, err := next(ctx, method, req)
 			if d, ok := res.(*sdk.DiscoverResult); ok && err == nil {
 				spoken = slices.Clone(d.SupportedVersions)
+			}
+			if l, ok := res.(*sdk.ListToolsResult); ok && err == nil && l.Meta["makeops.dev/limits"] == "degraded" {
+				degraded = true
 			}
 			return res, err
 		}
@@ -92,6 +99,7 @@ func (c Client) shake(ctx context.Context, w *wire, serverURL string) (Handshake
 			return Handshake{}, errors.New("the server lists tools without end")
 		}
 	}
+	found.LimitsDegraded = degraded
 	return found, nil
 }
 

@@ -81,6 +81,25 @@ func TestProbeOfAnOlderServer(t *testing.T) {
 	}
 }
 
+func TestProbeTellsOfDegradedLimits(t *testing.T) {
+	server := sdk.NewServer(&sdk.Implementation{Name: "tools", Version: "9"}, &sdk.ServerOptions{HasTools: true})
+	server.AddReceivingMiddleware(func(next sdk.MethodHandler) sdk.MethodHandler {
+		return func(ctx context.Context, method string, req sdk.Request) (sdk.Result, error) {
+			res, err := next(ctx, method, req)
+			if list, ok := res.(*sdk.ListToolsResult); ok {
+				list.Meta = sdk.Meta{"makeops.dev/limits": "degraded"}
+			}
+			return res, err
+		}
+	})
+	handler := sdk.NewStreamableHTTPHandler(func(*http.Request) *sdk.Server { return server },
+		&sdk.StreamableHTTPOptions{Stateless: true, DisableLocalhostProtection: true})
+	got, err := probe.Client{}.Probe(t.Context(), serve(t, handler), serverURL, token)
+	if err != nil || !got.LimitsDegraded {
+		t.Errorf("handshake %+v, error %v", got, err)
+	}
+}
+
 func TestProbeFailsInOneSentence(t *testing.T) {
 	status := func(code int) http.Handler {
 		return http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {

@@ -131,7 +131,7 @@ func (s *Stack) ManagerArgs() []string {
 	} else {
 		args = append(args, "--webhook-host=127.0.0.1", "--webhook-port="+strconv.Itoa(s.ports.webhook))
 	}
-	return s.inside(args...)
+	return s.inside(append(args, s.ManagerFlags...)...)
 }
 
 // StartManager starts the manager, again if it was killed, and returns when it is ready.

@@ -36,6 +36,8 @@ type Options struct {
 	Kubeconfig string
 	// WithoutManager leaves the manager to whoever installs it.
 	WithoutManager bool
+	// ManagerFlags are added to the manager's command line.
+	ManagerFlags []string
 	// ClusterOnly starts nothing but the control plane.
 	ClusterOnly bool
 	// Started is told of all processes each time that one was started, so that a crash leaves none unknown; nil tells nobody.
