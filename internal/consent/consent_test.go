@@ -31,7 +31,7 @@ func TestConsent(t *testing.T) {
 	got := r.granted()
 	want := &grant.OAuth{
 		Generation: 1, AccessToken: got.AccessToken, RefreshToken: got.RefreshToken, Issued: start.Add(time.Minute),
-		Expiry: start.Add(6 * time.Minute), Scopes: []string{"scenarios:read", "scenarios:run"}, ClientID: makesim.OAuthClientID,
+		Expiry: start.Add(6 * time.Minute), Scopes: []string{"scenarios:read", "scenarios:run"}, ClientID: makesim.OAuthClientID, ClientSecret: makesim.OAuthClientSecret,
 		AccountID: makesim.UserID, AccountName: "Ada Example", OrganizationID: makesim.OrganizationID,
 	}
 	if diff := cmp.Diff(want, got); diff != "" {
