@@ -101,6 +101,8 @@ generate: ## Regenerate deepcopy, CRDs, RBAC, webhook manifests, the chart's cop
 	@cp config/crd/bases/*.yaml charts/make-operator/files/crds/
 	@cp config/rbac/role.yaml charts/make-operator/files/role.yaml
 	@cp config/webhook/manifests.yaml charts/make-operator/files/webhook.yaml
+	@go run ./hack/admission > config/admission/policy.yaml
+	@cp config/admission/policy.yaml charts/make-operator/files/admission.yaml
 	@$(TOOL) crd-ref-docs --source-path=api --config=hack/tools/crd-ref-docs.yaml --renderer=markdown \
 		--output-path=docs/api/v1alpha1.md --log-level=ERROR
 

@@ -3,6 +3,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"os/signal"
@@ -28,8 +29,19 @@ func main() {
 		os.Exit(130) // as shells have it
 	case err != nil:
 		fmt.Fprintf(os.Stderr, "error: %v\n", err)
-		os.Exit(1)
+		os.Exit(exitCode(err))
 	}
+}
+
+// exitCode is 1, unless the error knows better.
+func exitCode(err error) int {
+	if e, ok := errors.AsType[interface {
+		error
+		ExitCode() int
+	}](err); ok {
+		return e.ExitCode()
+	}
+	return 1
 }
 
 func newCommand(streams genericiooptions.IOStreams) *cobra.Command {
@@ -40,6 +52,6 @@ func newCommand(streams genericiooptions.IOStreams) *cobra.Command {
 		Annotations: map[string]string{cobra.CommandDisplayNameAnnotation: "kubectl make"},
 	}
 	flags.AddFlags(root.PersistentFlags())
-	root.AddCommand(newStatus(flags, streams), newLogin(flags, streams), newRotate(flags, streams), newScopes(streams))
+	root.AddCommand(newStatus(flags, streams), newLint(flags, streams), newLogin(flags, streams), newRotate(flags, streams), newScopes(streams))
 	return root
 }

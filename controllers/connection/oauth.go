@@ -23,6 +23,8 @@ func (p *pass) refreshGrant(ctx context.Context) error {
 		return p.awaitConsent()
 	case p.Refresher.RolledBack(p.id, o, p.ask()):
 		return p.refuseRollback()
+	case o.Dead != "" && o.AccessToken == "": // revoked
+		return p.needConsent(o.Dead)
 	case o.Dead != "":
 		return p.needConsent(o.Dead).Contained()
 	}
@@ -183,6 +185,9 @@ func (p *pass) consentURL() string {
 // checkGrantedScopes compares what the consent gave with what the consumers ask for.
 func (p *pass) checkGrantedScopes(ctx context.Context) error {
 	p.shared = true
+	if err := p.recheck(ctx); err != nil {
+		return err
+	}
 	o := p.rec.OAuth
 	if err := p.checkShared(ctx, o.Scopes); err != nil {
 		p.conn.Status.Authorization.URL = p.consentURL()

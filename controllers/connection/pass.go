@@ -26,6 +26,7 @@ type pass struct {
 	rules      scope.Rules       // checkScopes: what policy allows
 	warned     []scope.Violation // checkScopes: what policies that only warn have against the spec
 	again      time.Time         // every step that judges: when the first exception ends; zero means never
+	unanswered bool              // recheck: Make did not say what the tokens hold
 	ending     map[string]bool   // checkScopes: consumers, by key, whose token must not be replaced
 	consumers  []consumer        // checkScopes
 	credential *corev1.Secret    // readCredentials: the Secret that the spec refers to
@@ -100,6 +101,18 @@ func (p *pass) keepSchedule(result reconcile.Result, err error) (reconcile.Resul
 
 // dueAt is when something is to be done without any event; zero means never.
 func (p *pass) dueAt() time.Time {
+	at, recheck := p.replaceAt(), p.recheckAt()
+	switch {
+	case p.unanswered || recheck.IsZero():
+		return at
+	case at.IsZero() || recheck.Before(at):
+		return recheck
+	}
+	return at
+}
+
+// replaceAt is when the next token is to be replaced or ended; zero means never.
+func (p *pass) replaceAt() time.Time {
 	switch {
 	case p.rec == nil:
 		return time.Time{}

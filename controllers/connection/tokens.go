@@ -20,6 +20,9 @@ var mintScopes = []string{"user:read", "user:write"}
 // ensureTokens makes sure that each consumer has a token of its own that holds what it asked for. Where the root token cannot mint,
 // all consumers share it.
 func (p *pass) ensureTokens(ctx context.Context) error {
+	if err := p.recheck(ctx); err != nil {
+		return err
+	}
 	lacks := scope.Missing(mintScopes, p.rec.Root.Scopes)
 	p.shared = len(lacks) > 0 && len(p.rec.Tokens) == 0 && len(p.rec.Retired) == 0
 	plan := p.planTokens(lacks)
@@ -39,6 +42,9 @@ func (p *pass) ensureTokens(ctx context.Context) error {
 		if err := p.checkShared(ctx, p.rec.Root.Scopes); err != nil {
 			return err
 		}
+	}
+	if err := p.endDrifted(ctx); err != nil {
+		return err
 	}
 	missing := scope.Missing(p.wantedScopes(), p.rec.Root.Scopes)
 	if !p.shared {
@@ -112,7 +118,7 @@ func (p *pass) checkToken(c consumer) *step.Problem {
 		return step.Stallf(v1alpha1.ReasonScopeMissing,
 			"Make granted the token of %s without %s: check the account's role", c.name(), strings.Join(missing, ", "))
 	case len(more) > 0:
-		return step.Stallf(v1alpha1.ReasonScopeDrift, "Make granted the token of %s more than asked: %s", c.name(), strings.Join(more, ", "))
+		return drifted(c, more, token.Revoked)
 	case !slices.Equal(token.Asked, c.scopes):
 		return errSuspended("mint another token for " + c.name())
 	}

@@ -21,6 +21,7 @@ import (
 	"github.com/makeops/make-operator/internal/makeapi"
 	"github.com/makeops/make-operator/internal/makesim"
 	"github.com/makeops/make-operator/internal/optin"
+	"github.com/makeops/make-operator/internal/policy"
 	"github.com/makeops/make-operator/internal/rotation"
 	"github.com/makeops/make-operator/internal/step"
 )
@@ -95,6 +96,7 @@ func (w *world) start() {
 	const public = "http://127.0.0.1:8090"
 	w.reconciler = &connection.Reconciler{
 		Client: c, Cache: c, Secrets: secrets, Grants: grants, Make: api, Clock: w.clock, ConsentURL: public,
+		Policies: &policy.Reader{Client: live, Clock: w.clock},
 		Steps:    &step.Runner{Client: c, Events: w.events, Clock: w.clock, Grace: step.DefaultGrace},
 		Children: &child.Keeper{Client: c, Live: c},
 		Refresher: &rotation.Refresher{

@@ -23,6 +23,7 @@ import (
 	"github.com/makeops/make-operator/controllers/mcpserver"
 	"github.com/makeops/make-operator/internal/child"
 	"github.com/makeops/make-operator/internal/mcp/probe"
+	"github.com/makeops/make-operator/internal/policy"
 	"github.com/makeops/make-operator/internal/step"
 )
 
@@ -117,7 +118,7 @@ func (w *world) restart() {
 		Client: counted, Metadata: live, Keys: w.keys, Prober: w.prober, Clock: w.clock,
 		Steps:    &step.Runner{Client: counted, Events: w.events, Clock: w.clock, Grace: step.DefaultGrace},
 		Children: &child.Keeper{Client: counted, Live: live},
-		Identity: operator, Image: "make-mcp:test",
+		Identity: operator, Image: "make-mcp:test", Policies: &policy.Reader{Client: live, Clock: w.clock},
 	}
 }
 

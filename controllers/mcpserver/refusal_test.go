@@ -9,6 +9,7 @@ import (
 	. "github.com/onsi/gomega"
 	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/api/meta"
 	"k8s.io/apimachinery/pkg/api/resource"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"sigs.k8s.io/controller-runtime/pkg/client"
@@ -110,6 +111,69 @@ var _ = Describe("A server that cannot be", func() {
 		w.change(ctx, func(spec *v1alpha1.MakeMCPServerSpec) { spec.Scopes = append(spec.Scopes, "admin:write") })
 		Expect(w.pass(ctx).health).To(Equal(status.FailedStatus))
 		Expect(w.deployment(ctx).Generation).To(Equal(generation))
+	})
+
+	It("takes away at once what a spec takes away whose scopes are refused", func(ctx context.Context) {
+		w.ready(ctx, func(spec *v1alpha1.MakeMCPServerSpec) {
+			spec.Access.Rules = append(spec.Access.Rules, v1alpha1.AccessRule{
+				ServiceAccounts: []v1alpha1.ServiceAccountSubject{{Name: "former"}}, Scopes: []v1alpha1.Scope{"scenarios:run"},
+			})
+		})
+		w.change(ctx, func(spec *v1alpha1.MakeMCPServerSpec) {
+			spec.Scopes = []v1alpha1.Scope{"scenarios:read", "admin:write"} // scenarios:run goes
+			spec.Access.Rules = []v1alpha1.AccessRule{
+				{ServiceAccounts: []v1alpha1.ServiceAccountSubject{{Name: "agent"}}, Scopes: []v1alpha1.Scope{"scenarios:read", "admin:write"}},
+				{ServiceAccounts: []v1alpha1.ServiceAccountSubject{{Name: "admin"}}, Scopes: []v1alpha1.Scope{"admin:write"}},
+			}
+		})
+		o := w.pass(ctx)
+		Expect(o.conditions()).To(HaveKeyWithValue("Ready", "False/ScopeRefused"))
+		config := &corev1.ConfigMap{}
+		w.read(ctx, serverName, config)
+		served := config.Data["config.yaml"]
+		Expect(served).To(And(ContainSubstring(w.namespace+":agent"), ContainSubstring("scenarios:read")))
+		Expect(served).To(And(Not(ContainSubstring("former")), Not(ContainSubstring("scenarios:run"))), "what was taken away")
+		Expect(served).To(And(Not(ContainSubstring("admin:write")), Not(ContainSubstring(w.namespace+":admin"))), "what was refused")
+		w.pass(ctx)
+		Expect(w.writes).To(BeEmpty())
+
+		w.change(ctx, func(spec *v1alpha1.MakeMCPServerSpec) { // nothing of its token is left
+			spec.Scopes = []v1alpha1.Scope{"admin:write"}
+			spec.Access.Rules = spec.Access.Rules[1:]
+		})
+		w.pass(ctx)
+		w.read(ctx, serverName, config)
+		Expect(config.Data["config.yaml"]).NotTo(ContainSubstring(w.namespace+":"), "somebody may call")
+	})
+
+	It("is judged by policy, and again when an exception ends", func(ctx context.Context) {
+		ceiling := &v1alpha1.MakeScopePolicy{ObjectMeta: metav1.ObjectMeta{Name: "ceiling-" + w.namespace}}
+		ceiling.Spec.MaxRisk = "Moderate"
+		ceiling.Spec.NamespaceSelector.MatchLabels = map[string]v1alpha1.LabelValue{"kubernetes.io/metadata.name": v1alpha1.LabelValue(w.namespace)}
+		ceiling.Spec.Exceptions = []v1alpha1.PolicyException{{
+			Namespace: w.namespace, Scopes: []v1alpha1.Scope{"scenarios:run"}, Reason: "pilot", ExpiresAt: metav1.NewTime(w.clock.Now().Add(time.Minute)),
+		}}
+		Expect(live.Create(ctx, ceiling)).To(Succeed())
+		DeferCleanup(func(ctx context.Context) { Expect(live.Delete(ctx, ceiling)).To(Succeed()) })
+		publish(ctx, w.createConnection(ctx, nil))
+		w.createServer(ctx, nil)
+		o := w.pass(ctx)
+		Expect(o.conditions()).To(And(HaveKeyWithValue("ScopesAllowed", "Unknown/PolicyNotReady"), HaveKeyWithValue("Ready", "False/PolicyNotReady")))
+		Expect(o.after).To(Equal(10 * time.Second))
+		expectNothingBuilt(ctx)
+
+		meta.SetStatusCondition(&ceiling.Status.Conditions, metav1.Condition{
+			Type: v1alpha1.Valid, Status: metav1.ConditionTrue, Reason: v1alpha1.ReasonSucceeded, ObservedGeneration: ceiling.Generation,
+		})
+		Expect(live.Status().Update(ctx, ceiling)).To(Succeed())
+		o = w.pass(ctx)
+		Expect(o.conditions()).To(HaveKeyWithValue("ScopesAllowed", "True/Succeeded"))
+		Expect(o.after).To(BeNumerically("<=", time.Minute))
+
+		w.clock.Step(time.Minute)
+		o = w.pass(ctx)
+		Expect(o.conditions()).To(HaveKeyWithValue("ScopesAllowed", "False/ScopeRefused"))
+		Expect(o.message()).To(ContainSubstring("the exception for it has ended"))
 	})
 
 	It("touches no object of others, and looks again until it is gone", func(ctx context.Context) {

@@ -71,7 +71,10 @@ func (d *demo) showRefusal(ctx context.Context) error {
 	}
 	message := refused.Error()
 	d.say("%s", message)
-	_, advice, _ := strings.Cut(message, "is invalid: ")
+	_, advice, webhook := strings.Cut(message, "is invalid: ")
+	if !webhook { // the API server itself, by the MakeScopePolicy of the samples
+		_, advice, _ = strings.Cut(message, "denied request: ")
+	}
 	d.verify(strings.Contains(advice, "risk Critical") && strings.Contains(advice, "spec.scopes"),
 		"a broad scope is refused at kubectl apply, naming field, scope, risk and what to do: %q", advice)
 	return nil

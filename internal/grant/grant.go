@@ -31,6 +31,8 @@ type Grant struct {
 	OAuth *OAuth `json:"oauth,omitempty"`
 	// RotationGeneration is the highest spec.rotation.generation that was acted on.
 	RotationGeneration int64 `json:"rotationGeneration,omitempty"`
+	// Checked is when Make was last asked what the tokens hold, beside when they were accepted and minted.
+	Checked time.Time `json:"checked,omitzero"`
 	// Consents counts the consents that were stored. It stands on the Secret too, where it tells a watcher of a new consent from
 	// the operator's other writes.
 	Consents int64 `json:"consents,omitempty"`
@@ -87,6 +89,8 @@ type Token struct {
 	Sequence int64 `json:"sequence"`
 	// RotationGeneration is the spec.rotation.generation that it was minted for.
 	RotationGeneration int64 `json:"rotationGeneration,omitempty"`
+	// Revoked says that it was ended at Make, because it held more than was asked; Value is empty then.
+	Revoked bool `json:"revoked,omitempty"`
 }
 
 // Retired is a minted token that waits for its deletion.

@@ -114,6 +114,19 @@ func Selects(policy *v1alpha1.MakeScopePolicy, namespace labels.Set) bool {
 	return err != nil || selector.Matches(namespace)
 }
 
+// MaySelect reports whether a policy could govern a namespace of which only these labels are known.
+func MaySelect(policy *v1alpha1.MakeScopePolicy, known labels.Set) bool {
+	told := policy.DeepCopy()
+	s := &told.Spec.NamespaceSelector
+	for key := range s.MatchLabels {
+		if !known.Has(key) {
+			delete(s.MatchLabels, key)
+		}
+	}
+	s.MatchExpressions = slices.DeleteFunc(s.MatchExpressions, func(e v1alpha1.LabelRequirement) bool { return !known.Has(e.Key) })
+	return Selects(told, known)
+}
+
 // SelectsAll reports whether a policy governs every namespace.
 func SelectsAll(policy *v1alpha1.MakeScopePolicy) bool {
 	s := policy.Spec.NamespaceSelector

@@ -38,6 +38,8 @@ type Knobs struct {
 	// IdentityClaims adds name and email to id_tokens and userinfo, which otherwise say sub only.
 	IdentityClaims bool `json:"identityClaims"`
 
+	// ExtraScopes are held by every token beyond those that it was granted.
+	ExtraScopes []string `json:"extraScopes"`
 	// APITokenSeconds is the life of API tokens that are minted next; zero is without end.
 	APITokenSeconds int `json:"apiTokenSeconds"`
 	// APITokenLimit is how many living API tokens a user may have; zero is any number.
@@ -165,6 +167,7 @@ func (s *Server) setKnobs(k Knobs) {
 func (k Knobs) clone() Knobs {
 	k.Faults = slices.Clone(k.Faults)
 	k.GrantedScopes = slices.Clone(k.GrantedScopes)
+	k.ExtraScopes = slices.Clone(k.ExtraScopes)
 	k.RevokedClients = slices.Clone(k.RevokedClients)
 	k.Down = slices.Clone(k.Down)
 	return k

@@ -88,7 +88,8 @@ func (s *Server) currentAuthorization(c *call) (any, error) {
 	if c.token.kind == KindAccessToken {
 		used = "oauth"
 	}
-	return object{"authorization": object{"scope": without(c.token.scopes, oidcScopes), "authUsed": used}}, nil
+	scopes := slices.Concat(c.token.scopes, s.knobsOf(c.token).ExtraScopes)
+	return object{"authorization": object{"scope": without(scopes, oidcScopes), "authUsed": used}}, nil
 }
 
 // apiTokenRoutes are what a user gave access with: API tokens, and consents to OAuth clients.

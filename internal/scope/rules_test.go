@@ -253,3 +253,26 @@ func TestGrantedAndSharing(t *testing.T) {
 		t.Errorf("nobody demands it: %v", v.Violations)
 	}
 }
+
+func BenchmarkJudgeWithPolicies(b *testing.B) {
+	c := Connection{
+		Namespace: "sales", Name: "crm", Zone: "eu1.make.com", RotateEvery: time.Hour,
+		Scopes: []string{"scenarios:read", "scenarios:run", "datastores:read", "teams:read"},
+	}
+	for range 10 {
+		c.Consumers = append(c.Consumers, Consumer{Name: "c", Scopes: []string{"scenarios:read", "teams:read"}})
+	}
+	rules := Rules{Now: noon}
+	for _, name := range []string{"a", "b", "c", "d", "e", "f", "g", "h", "i", "j"} {
+		rules.Policies = append(rules.Policies, Policy{
+			Name: name, MaxRisk: High, AllowedZones: []string{"*.make.com"}, MaxRotation: time.Hour,
+			Exceptions: []Exception{{Namespace: "sales", Scopes: []string{"keys:write"}, Expires: noon.Add(time.Hour)}},
+		})
+	}
+	b.ReportAllocs()
+	for b.Loop() {
+		if !JudgeConnection(c, rules).Allowed() {
+			b.Fatal("refused")
+		}
+	}
+}

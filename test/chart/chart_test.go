@@ -171,7 +171,10 @@ func TestOptionalObjects(t *testing.T) {
 	h := newHelm(t)
 	all := slices.Sorted(maps.Keys(h.must()))
 	for set, gone := range map[string][]string{
-		"webhook.enabled=false":       {"Service make-operator-webhook", "ValidatingWebhookConfiguration make-operator"},
+		"webhook.enabled=false": {"Service make-operator-webhook", "ValidatingWebhookConfiguration make-operator"},
+		"admissionPolicy.enabled=false": {
+			"ValidatingAdmissionPolicy make-operator-scopes", "ValidatingAdmissionPolicyBinding make-operator-scopes",
+		},
 		"metrics.service=false":       {"Service make-operator-metrics"},
 		"networkPolicy.enabled=false": {"NetworkPolicy make-operator"},
 	} {

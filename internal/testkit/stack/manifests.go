@@ -51,7 +51,8 @@ func (s *Stack) install(ctx context.Context) error {
 // awaitKinds waits until the API server serves our kinds.
 func (s *Stack) awaitKinds(ctx context.Context) error {
 	return wait.PollUntilContextTimeout(ctx, 100*time.Millisecond, 30*time.Second, true, func(ctx context.Context) (bool, error) {
-		err := errors.Join(s.Client.List(ctx, &v1alpha1.MakeConnectionList{}), s.Client.List(ctx, &v1alpha1.MakeMCPServerList{}))
+		err := errors.Join(s.Client.List(ctx, &v1alpha1.MakeConnectionList{}), s.Client.List(ctx, &v1alpha1.MakeMCPServerList{}),
+			s.Client.List(ctx, &v1alpha1.MakeScopePolicyList{}))
 		return err == nil, nil
 	})
 }
