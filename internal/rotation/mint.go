@@ -114,6 +114,9 @@ func (m *Minter) mint(ctx context.Context, d Demand, sequence int64) (grant.Toke
 // write that process cannot store it any more, and if it was stored already the write fails.
 func (m *Minter) deleteOrphans(ctx context.Context, rec *grant.Record) error {
 	known := map[string]bool{m.Root: true}
+	if rec.Root != nil { // another process may have replaced the root token since m.Root was read
+		known[rec.Root.Created] = true
+	}
 	for _, f := range rec.Former {
 		known[f.Created] = true
 	}

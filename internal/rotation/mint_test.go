@@ -341,3 +341,26 @@ func TestLoserOfRaceLeavesNothing(t *testing.T) {
 		}
 	}
 }
+
+// The same holds for two processes that replace the root token.
+func TestLoserOfRootRaceLeavesNothing(t *testing.T) {
+	m := newMinting(t)
+	rec := m.read(m.id)
+	rec.Root = &grant.Root{Value: makesim.RootToken, Scopes: []string{"scenarios:read", "user:read", "user:write"}}
+	if err := m.Write(t.Context(), m.id, rec); err != nil {
+		t.Fatal(err)
+	}
+	loser := m.world.minter()
+	loser.API = &raced{loser.API, func() {
+		if err := m.minter.Succeed(t.Context(), m.read(m.id), month, m.clock.Now()); err != nil {
+			t.Error(err)
+		}
+	}}
+	if err := loser.Succeed(t.Context(), m.read(m.id), month, m.clock.Now()); !errors.Is(err, grant.ErrConflict) {
+		t.Errorf("error %v, want %v", err, grant.ErrConflict)
+	}
+	m.has("root:1")
+	if !m.sim.TokenAlive(m.read(m.id).Root.Value) {
+		t.Error("the stored root token was deleted")
+	}
+}

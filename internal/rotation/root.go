@@ -57,7 +57,12 @@ func (m *Minter) Succeed(ctx context.Context, rec *grant.Record, p Policy, now t
 		rec.Former[i].Stuck = false // somebody asked anew
 	}
 	rec.Root, rec.Former = &next, append(rec.Former, grant.FormerRoot{Value: old.Value, Created: old.Created})
-	return m.Grants.Write(context.WithoutCancel(ctx), m.ID, rec)
+	ctx = context.WithoutCancel(ctx)
+	err = m.Grants.Write(ctx, m.ID, rec)
+	if errors.Is(err, grant.ErrConflict) {
+		err = errors.Join(err, m.deleteUnstored(ctx))
+	}
+	return err
 }
 
 // RootDue reports whether a root token is to be replaced: a user's own at once, the operator's like any other minted token.

@@ -27,6 +27,7 @@ type outcome struct {
 	killed   bool
 	lost     bool // the grant was lost where nothing could save it, and a person consented again
 	nudged   bool
+	skipped  bool // it did not run
 	problems []string
 	took     time.Duration
 }
@@ -181,7 +182,9 @@ func (r *trial) revive() {
 		if r.manager.running() {
 			return
 		}
-		r.problem("the manager ended by itself; see %s", r.manager.log())
+		if !r.manager.left() {
+			r.problem("the manager ended by itself; see %s", r.manager.log())
+		}
 	}
 	r.outcome.killed = true
 	again := r.manager.start
@@ -234,7 +237,7 @@ func (r *trial) nudge() {
 		return
 	}
 	r.outcome.nudged = true
-	for _, name := range []string{rootSecret, clientSecret} {
+	for _, name := range []string{r.root, clientSecret} {
 		secret := &corev1.Secret{}
 		if cluster.Client.Get(context.Background(), client.ObjectKey{Namespace: r.user, Name: name}, secret) != nil {
 			continue

@@ -4,7 +4,6 @@ import (
 	"context"
 	"encoding/json"
 	"net/http"
-	"net/http/httptest"
 	"net/http/httputil"
 	"net/url"
 	"os"
@@ -51,18 +50,10 @@ func startOther(t *testing.T, front *makeFront) *other {
 	target := &url.URL{Scheme: "http", Host: string(address)}
 	o := &other{address: string(address), sim: front.sim}
 	o.proxy = &httputil.ReverseProxy{Rewrite: func(p *httputil.ProxyRequest) { p.SetURL(target) }, ErrorLog: discard}
-	mint := httptest.NewRequest(http.MethodPost, tokensPath, strings.NewReader(`{"label":"stand-in","scope":["scenarios:read","scenarios:run"]}`))
-	mint.Header.Set("Authorization", "Token "+makesim.RootToken)
-	mint.Header.Set("Content-Type", "application/json")
-	answer := httptest.NewRecorder()
-	o.sim.ServeHTTP(answer, mint)
-	var got struct {
-		APIToken struct{ Token string } `json:"apiToken"`
+	o.stand, err = front.mint(`["scenarios:read","scenarios:run"]`)
+	if err != nil {
+		t.Fatal(err)
 	}
-	if err := json.Unmarshal(answer.Body.Bytes(), &got); err != nil || got.APIToken.Token == "" {
-		t.Fatalf("mint a stand-in: %d %v", answer.Code, err)
-	}
-	o.stand = got.APIToken.Token
 	return o
 }
 

@@ -19,13 +19,14 @@ const (
 	tooMany     kind = "429"        // refused, with Retry-After: 1
 	errorAfter  kind = "500-after"  // the server commits and answers an error
 	delayed     kind = "delay"      // beyond the deadline, see hold
+	terminated  kind = "sigterm"    // the server commits, and SIGTERM comes before the reply
 	stopAfter   kind = "stop-after" // the server commits, and SIGSTOP comes before the reply
 	skewAfter   kind = "skew-after" // the server commits, and the manager's clock jumps before the reply
 	callAfter   kind = "call-after" // the server commits, and then the test has its turn
 )
 
 // kinds are those that the sweep tries on every request.
-var kinds = []kind{dieBefore, dieAfter, replyLost, conflict, tooMany, errorAfter, delayed}
+var kinds = []kind{dieBefore, dieAfter, replyLost, conflict, tooMany, errorAfter, delayed, terminated}
 
 // kills reports whether the process dies.
 func (k kind) kills() bool { return k == dieBefore || k == dieAfter }

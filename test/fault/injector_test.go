@@ -14,7 +14,7 @@ import (
 // injector numbers the requests of one manager, and disturbs one of them. Its zero value lets everything pass.
 type injector struct {
 	// kill ends the process that sent the request, stop holds it.
-	kill, stop func()
+	kill, stop, terminate func()
 
 	mu    sync.Mutex
 	on    bool
@@ -104,6 +104,12 @@ func (i *injector) serve(w http.ResponseWriter, r *http.Request, signature strin
 		i.kill()
 	case replyLost:
 		commit()
+	case terminated:
+		answer := commit()
+		i.terminate()
+		time.Sleep(time.Second) // the process has begun to end by then, and still waits for the reply
+		pass(w, answer)
+		return
 	case conflict:
 		refuse(w, r, http.StatusConflict)
 		return

@@ -91,6 +91,9 @@ func (k *killer) run(times int) error {
 	ctx, cancel := context.WithCancel(context.Background())
 	defer cancel()
 	for n := range times {
+		if overdue(k.begun) {
+			break
+		}
 		if err := k.rotateTokens(ctx); err != nil {
 			return err
 		}
@@ -122,7 +125,7 @@ func (k *killer) prepare() error {
 	}
 	byConsent := v1alpha1.Auth{OAuth: &v1alpha1.OAuthAuth{ClientRef: v1alpha1.LocalRef{Name: clientSecret}}}
 	byToken := v1alpha1.Auth{APIToken: &v1alpha1.APITokenAuth{
-		SecretRef: v1alpha1.SecretKeyRef{LocalRef: v1alpha1.LocalRef{Name: rootSecret}, Key: "token"},
+		SecretRef: v1alpha1.SecretKeyRef{LocalRef: v1alpha1.LocalRef{Name: k.root}, Key: "token"},
 	}}
 	for n := range tokenConnections {
 		if err := k.connectAs(tokenName(n), byToken); err != nil {
@@ -261,6 +264,9 @@ func (k *killer) mayBeLost(uid types.UID) string {
 
 // finish lets the connections rest, and then counts what is alive at Make.
 func (k *killer) finish(ctx context.Context) error {
+	if err := k.settle(); err != nil { // of the last kills
+		return err
+	}
 	if err := k.rotateTokens(ctx); err != nil {
 		return err
 	}

@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"testing"
+	"time"
 
 	"github.com/go-logr/logr"
 	"sigs.k8s.io/controller-runtime/pkg/envtest"
@@ -25,9 +26,13 @@ var (
 	classes   = flag.String("classes", "", "only these classes of authorization servers, such as DE")
 	onlyKinds = flag.String("faults", "", "only these kinds of faults, separated by commas")
 	workers   = flag.Int("workers", 12, "how many managers run at once")
+	atMost    = flag.Duration("at-most", 0, "begin no case and no kill later than that; 0 is without end")
 	kills     = flag.Int("kills", 0, "how many kills at random times; 0 is 24, or 1000 with -full")
 	seed      = flag.Uint64("seed", 1, "of everything random")
 )
+
+// overdue reports whether nothing more is to be begun.
+func overdue(begun time.Time) bool { return *atMost > 0 && time.Since(begun) > *atMost }
 
 // cluster is the control plane that all managers share.
 var cluster *stack.Stack

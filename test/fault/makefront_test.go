@@ -3,6 +3,7 @@ package fault
 import (
 	"bytes"
 	"encoding/json"
+	"fmt"
 	"io"
 	"log"
 	"net/http"
@@ -114,6 +115,22 @@ func (f *makeFront) forward(w http.ResponseWriter, r *http.Request) {
 		}
 		f.sim.ServeHTTP(w, r)
 	}
+}
+
+// mint makes an API token as a person does in the profile; the scopes are a JSON list.
+func (f *makeFront) mint(scopes string) (string, error) {
+	r := httptest.NewRequest(http.MethodPost, tokensPath, strings.NewReader(`{"label":"by hand","scope":`+scopes+`}`))
+	r.Header.Set("Authorization", "Token "+makesim.RootToken)
+	r.Header.Set("Content-Type", "application/json")
+	answer := httptest.NewRecorder()
+	f.sim.ServeHTTP(answer, r)
+	var got struct {
+		APIToken struct{ Token string } `json:"apiToken"`
+	}
+	if err := json.Unmarshal(answer.Body.Bytes(), &got); err != nil || got.APIToken.Token == "" {
+		return "", fmt.Errorf("mint by hand: status %d", answer.Code)
+	}
+	return got.APIToken.Token, nil
 }
 
 func (f *makeFront) noteMinted(answer []byte) {

@@ -102,7 +102,7 @@ func (w *world) awaitLeader(before string) error {
 // Two managers that both believe to lead present no refresh token twice, and leave no API token behind.
 func TestStolenLease(t *testing.T) {
 	t.Parallel()
-	for name, prepare := range map[string]func(*world) error{"oauth": (*world).prepareConsented, "api tokens": (*world).prepareByToken} {
+	for name, prepare := range map[string]func(*world) error{"oauth": (*world).prepareConsented, "api tokens": (*world).prepareByToken, "root": prepareRotatedRoot} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			w, second := newReplicas(t)
@@ -146,6 +146,13 @@ func TestStolenLease(t *testing.T) {
 	}
 }
 
+func prepareRotatedRoot(w *world) error {
+	if err := w.prepareOwnRoot(); err != nil {
+		return err
+	}
+	return w.takeRootOver()
+}
+
 // checkOnePresentationEach is P1 among the living: with nothing lost, nothing is presented twice.
 func (w *world) checkOnePresentationEach(since time.Time) {
 	w.checkPresentations(since)
@@ -165,7 +172,11 @@ func (w *world) checkAtRest() {
 			return false
 		}
 		resting := rec.OAuth == nil || rec.OAuth.Intent == nil && rec.OAuth.Dead == ""
-		return resting && len(rec.Retired) == 0 && len(w.livingTokens()) == len(rec.Tokens)
+		want := len(rec.Tokens)
+		if rec.Root != nil && rec.Root.Created != "" {
+			want++
+		}
+		return resting && len(rec.Retired)+len(rec.Former) == 0 && len(w.livingTokens()) == want
 	})
 	if err != nil {
 		w.problem("%v; living tokens: %v", err, w.livingTokens())

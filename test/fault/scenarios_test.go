@@ -37,6 +37,7 @@ func scenarios() []scenario {
 		{name: "consent", oauth: true, prepare: (*world).prepareConsent, act: (*world).browse},
 		{name: "rotate", oauth: true, prepare: (*world).prepareConsented, act: (*world).rotate},
 		{name: "rotate-tokens", prepare: (*world).prepareByToken, act: (*world).rotate},
+		{name: "rotate-root", prepare: (*world).prepareOwnRoot, act: (*world).takeRootOver},
 		{name: "spec-change", prepare: (*world).prepareByToken, act: (*world).changeConsumers},
 		{name: "delete", ends: true, prepare: (*world).prepareByToken, act: (*world).deleteConnection},
 		{name: "delete-consented", oauth: true, ends: true, prepare: (*world).prepareConsented, act: (*world).deleteConnection},
@@ -69,7 +70,29 @@ const (
 )
 
 func (w *world) makeRoot() error {
-	return w.makeSecret(rootSecret, map[string]string{"token": makesim.RootToken})
+	w.root, w.bootstrap = rootSecret, ""
+	return w.makeSecret(w.root, map[string]string{"token": makesim.RootToken})
+}
+
+// prepareOwnRoot makes a connection whose root token is nobody else's.
+func (w *world) prepareOwnRoot() error {
+	value, err := w.make.mint(`["scenarios:read","scenarios:run","user:read","user:write"]`)
+	if err != nil {
+		return err
+	}
+	w.root, w.bootstrap = fmt.Sprintf("bootstrap-%d", worlds.Add(1)), value
+	if err := w.makeSecret(w.root, map[string]string{"token": value}); err != nil {
+		return err
+	}
+	if err := w.connectByToken(); err != nil {
+		return err
+	}
+	return w.awaitConnection("the connection is Ready", isReady)
+}
+
+// takeRootOver asks for what only the operator is to know.
+func (w *world) takeRootOver() error {
+	return w.change(func(s *v1alpha1.MakeConnectionSpec) { s.Auth.APIToken.RotateRoot = true })
 }
 
 const (
@@ -98,7 +121,7 @@ func (w *world) connect(auth v1alpha1.Auth) error {
 
 func (w *world) connectByToken() error {
 	return w.connect(v1alpha1.Auth{APIToken: &v1alpha1.APITokenAuth{
-		SecretRef: v1alpha1.SecretKeyRef{LocalRef: v1alpha1.LocalRef{Name: rootSecret}, Key: "token"},
+		SecretRef: v1alpha1.SecretKeyRef{LocalRef: v1alpha1.LocalRef{Name: w.root}, Key: "token"},
 	}})
 }
 

@@ -51,6 +51,9 @@ func (w *world) look(ctx context.Context) (snapshot, error) {
 		return s, err
 	}
 	s.AtMake = w.livingTokens()
+	if w.bootstrap != "" {
+		s.AtMake = append(s.AtMake, fmt.Sprintf("bootstrap alive %t", w.make.sim.TokenAlive(w.bootstrap)))
+	}
 	return s, nil
 }
 
@@ -140,7 +143,9 @@ func (w *world) describeGrant(ctx context.Context) ([]string, error) {
 	}
 	var lines []string
 	if rec.Root != nil {
-		lines = append(lines, fmt.Sprintf("root of %d with %d scopes", rec.Root.AccountID, len(rec.Root.Scopes)))
+		alive, scopes := w.token(rec.Root.Value)
+		lines = append(lines, fmt.Sprintf("root of %d with %d scopes: alive %t with %d, ours %t; former %d", rec.Root.AccountID, len(rec.Root.Scopes),
+			alive, len(scopes), rec.Root.Created != "", len(rec.Former)))
 	}
 	for _, consumer := range slices.Sorted(maps.Keys(rec.Tokens)) {
 		t := rec.Tokens[consumer]

@@ -34,6 +34,8 @@ type world struct {
 	manager        *manager // the first
 	class          makesim.RefreshClass
 	uid            types.UID // of the connection
+	root           string    // the Secret of the root token
+	bootstrap      string    // a root token of the connection's own; empty where it uses the seed's
 	used           bool      // a scenario that leaves no namespace to others ran here
 
 	store *grant.Store
@@ -70,6 +72,7 @@ type manager struct {
 
 	mu      sync.Mutex
 	process *stack.Process
+	leaving bool      // it was asked to end
 	died    time.Time // when the process was killed by a fault and not started again; zero otherwise
 }
 
@@ -111,7 +114,7 @@ func (w *world) newManager(t testing.TB, inj *injector) *manager {
 	t.Helper()
 	m := &manager{world: w, inj: inj, program: cluster.Program("manager"), podUID: string(uuid.NewUUID())}
 	m.name = fmt.Sprintf("fault-%d", worlds.Add(1))
-	inj.kill, inj.stop = m.crash, func() { m.signal(syscall.SIGSTOP) }
+	inj.kill, inj.stop, inj.terminate = m.crash, func() { m.signal(syscall.SIGSTOP) }, m.leave
 	var err error
 	if m.api, m.apiServer, err = newAPIFront(w, inj); err != nil {
 		t.Fatal(err)
@@ -167,7 +170,7 @@ func (m *manager) start() error {
 	if err != nil {
 		return err
 	}
-	m.process, m.died = p, time.Time{}
+	m.process, m.died, m.leaving = p, time.Time{}, false
 	return nil
 }
 
@@ -185,6 +188,21 @@ func (m *manager) crash() {
 	m.process.Kill()
 }
 
+// leave asks the process to end, as the kubelet does before it replaces a pod.
+func (m *manager) leave() {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.leaving = true
+	_ = syscall.Kill(m.process.PID, syscall.SIGTERM)
+}
+
+// left reports whether the process was asked to end, and has ended.
+func (m *manager) left() bool {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.leaving && !m.process.Running()
+}
+
 // diedAt is when the process was killed; zero while it runs.
 func (m *manager) diedAt() time.Time {
 	m.mu.Lock()
@@ -195,7 +213,9 @@ func (m *manager) diedAt() time.Time {
 func (m *manager) signal(s syscall.Signal) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	_ = syscall.Kill(m.process.PID, s)
+	if m.process != nil {
+		_ = syscall.Kill(m.process.PID, s)
+	}
 }
 
 // stop ends the process if it runs.
