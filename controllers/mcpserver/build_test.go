@@ -372,9 +372,9 @@ func TestCollector(t *testing.T) {
 		limits corev1.ResourceList
 		want   map[string]string
 	}{
-		"default":  {nil, map[string]string{"GOGC": "400", "GOMEMLIMIT": "107374160"}},
-		"own":      {corev1.ResourceList{corev1.ResourceMemory: resource.MustParse("1Gi")}, map[string]string{"GOGC": "400", "GOMEMLIMIT": "858993440"}},
-		"CPU only": {corev1.ResourceList{corev1.ResourceCPU: resource.MustParse("1")}, map[string]string{"GOGC": "400"}},
+		"default":  {nil, map[string]string{"GOGC": "200", "GOMEMLIMIT": "107374160"}},
+		"own":      {corev1.ResourceList{corev1.ResourceMemory: resource.MustParse("1Gi")}, map[string]string{"GOGC": "200", "GOMEMLIMIT": "858993440"}},
+		"CPU only": {corev1.ResourceList{corev1.ResourceCPU: resource.MustParse("1")}, map[string]string{"GOGC": "200"}},
 	} {
 		in := vary(func(in *inputs) { in.server.Spec.Resources.Limits = tt.limits })
 		got := map[string]string{}

@@ -132,7 +132,7 @@ func (in inputs) container() corev1.Container {
 const (
 	// heapGrowth is by how many per cent the heap may grow between two collections: calls leave much garbage and little else, so that Go's
 	// own 100 would collect all the time. Measured: docs/mcp-server.md, Performance.
-	heapGrowth = 400
+	heapGrowth = 200
 	// heapPercent is which part of the container's memory limit Go may use before it collects more often.
 	heapPercent = 80
 )

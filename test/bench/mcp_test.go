@@ -105,7 +105,7 @@ func BenchmarkStart(b *testing.B) {
 	var toReady, toList time.Duration
 	for b.Loop() {
 		begun := time.Now()
-		server, url, token, ready := l.startMakeMCP(b, program, "GOGC=400")
+		server, url, token, ready := l.startMakeMCP(b, program, "GOGC=200")
 		client := sdk.NewClient(&sdk.Implementation{Name: "bench", Version: "1"}, nil)
 		session, err := client.Connect(b.Context(), &sdk.StreamableClientTransport{
 			Endpoint: url, DisableStandaloneSSE: true, HTTPClient: &http.Client{Transport: mcpenv.Bearer{Token: token}},
