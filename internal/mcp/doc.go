@@ -1,8 +1,8 @@
 // Package mcp is the server that a MakeMCPServer runs: Make's API and scenarios as MCP tools, for authenticated callers only, each
 // with no more than its access rule, the server's own token and the configuration allow.
 //
-// A request passes front (audit, panic recovery, Host and Origin, size, bearer token, a guard against legacy bodies, a
-// scope gate that can say 403), then the SDK's stateless Streamable HTTP handler, then dispatcher, whose judgement is the
+// A request passes front (audit and trace, panic recovery, Host and Origin, bearer token, how much is under way, size, a guard
+// against legacy bodies, a scope gate that can say 403, rate limits), then the SDK's stateless Streamable HTTP handler, then dispatcher, whose judgement is the
 // one that counts. Tools reach Make through upstream, which always uses the credential of the moment. Who calls is for
 // package access to say; what the credential is, for package credential.
 //

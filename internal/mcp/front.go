@@ -80,6 +80,7 @@ func (f *front) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	rec.Note(func(e *audit.Entry) { e.TraceID = span.SpanContext().TraceID().String() })
 	var reason string
 	defer func() { end(span, watched.status, reason) }()
+	defer watched.finish()
 	defer f.recoverPanic(watched, rec)
 	watched.Header().Set("X-Content-Type-Options", "nosniff")
 	if f.secure {

@@ -20,6 +20,7 @@ import (
 type request struct {
 	method, path, host, origin, body, version string
 	forwardedFor, traceparent                 string
+	headers                                   map[string]string
 	authorization                             []string
 }
 
@@ -62,6 +63,9 @@ func (e *env) send(r request) response {
 	}
 	if r.origin != "" {
 		req.Header.Set("Origin", r.origin)
+	}
+	for name, value := range r.headers {
+		req.Header.Set(name, value)
 	}
 	for name, value := range map[string]string{"X-Forwarded-For": r.forwardedFor, "Traceparent": r.traceparent} {
 		if value != "" {

@@ -2,7 +2,7 @@ package mcp_test
 
 import (
 	"fmt"
-	"net"
+	"io"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -246,32 +246,46 @@ func TestTooManyAtOnce(t *testing.T) {
 	}
 }
 
-// TestLongCallsOutliveTheReadDeadline: the deadline for reading a request does not end a call that takes longer.
-func TestLongCallsOutliveTheReadDeadline(t *testing.T) {
-	release := make(chan struct{})
+// TestLongCallsOutliveDeadlines: the deadlines for reading a request and for the next piece of an answer do not end a call that
+// takes longer, with neither version of HTTP.
+func TestLongCallsOutliveDeadlines(t *testing.T) {
+	const deadline = 200 * time.Millisecond
 	slow := httptest.NewTLSServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		select {
-		case <-release:
+		case <-time.After(3 * deadline):
 		case <-r.Context().Done():
 		}
 		_, _ = w.Write([]byte(`{"scenarios":[]}`))
 	}))
 	defer slow.Close()
 	e := start(t, nil)
-	cfg := e.config()
-	cfg.Upstream = mcp.Upstream{TokenDir: slowToken(t, slow), CAFile: serverCA(t, slow), ExtraZones: []string{strings.TrimPrefix(slow.URL, "https://")}}
-	e.reconfigure(func(c *mcp.Config) { *c = cfg })
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	const deadline = 200 * time.Millisecond
-	server := &http.Server{Handler: e.server.Handler(), ReadTimeout: deadline}
-	go func() { _ = server.Serve(listener) }()
-	defer server.Close()
-	e.url = "http://" + listener.Addr().String() + "/mcp"
-	time.AfterFunc(3*deadline, func() { close(release) })
-	if got := e.send(request{body: callBody("scenarios_list"), authorization: e.as(agent)}); got.status != 200 || strings.Contains(got.body, `"isError":true`) {
-		t.Errorf("status %d: %s", got.status, got.body)
+	e.reconfigure(func(c *mcp.Config) {
+		c.Upstream = mcp.Upstream{TokenDir: slowToken(t, slow), CAFile: serverCA(t, slow), ExtraZones: []string{strings.TrimPrefix(slow.URL, "https://")}}
+	})
+	for _, version := range []int{1, 2} {
+		server := httptest.NewUnstartedServer(e.server.Handler())
+		server.Config.ReadTimeout, server.Config.WriteTimeout = deadline, deadline
+		server.EnableHTTP2 = version == 2
+		server.StartTLS()
+		defer server.Close()
+		req, err := http.NewRequestWithContext(t.Context(), http.MethodPost, server.URL+"/mcp", strings.NewReader(callBody("scenarios_list")))
+		if err != nil {
+			t.Fatal(err)
+		}
+		for name, value := range map[string]string{
+			"Content-Type": "application/json", "Accept": "application/json, text/event-stream", "Authorization": e.as(agent)[0], "Mcp-Protocol-Version": "2025-11-25",
+		} {
+			req.Header.Set(name, value)
+		}
+		resp, err := server.Client().Do(req)
+		if err != nil {
+			t.Errorf("HTTP/%d: %v", version, err)
+			continue
+		}
+		body, err := io.ReadAll(resp.Body)
+		_ = resp.Body.Close()
+		if err != nil || resp.StatusCode != 200 || resp.ProtoMajor != version || strings.Contains(string(body), `"isError":true`) {
+			t.Errorf("HTTP/%d: status %d, error %v: %s", resp.ProtoMajor, resp.StatusCode, err, body)
+		}
 	}
 }

@@ -11,6 +11,7 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"encoding/pem"
+	"fmt"
 	"io"
 	"math/big"
 	"net"
@@ -18,9 +19,11 @@ import (
 	"net/http/httptest"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
+	"github.com/makeops/make-operator/internal/makeapi/catalogue"
 	"github.com/makeops/make-operator/internal/mcp"
 )
 
@@ -261,4 +264,78 @@ func TestScopesOfTheToken(t *testing.T) {
 			t.Error("a tool is listed whose scope the token lacks")
 		}
 	}
+}
+
+// TestHeadersMustAgreeWithTheBody: whoever judges by headers and whoever judges by the body see the same call.
+func TestHeadersMustAgreeWithTheBody(t *testing.T) {
+	e := start(t, nil)
+	body := `{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"scenarios_list","arguments":{},"_meta":{` +
+		`"io.modelcontextprotocol/protocolVersion":"2026-07-28","io.modelcontextprotocol/clientCapabilities":{}}}}`
+	for name, headers := range map[string]map[string]string{
+		"another method": {"Mcp-Method": "tools/list", "Mcp-Name": "scenarios_list"},
+		"another tool":   {"Mcp-Method": "tools/call", "Mcp-Name": "users_me"},
+		"no method":      {"Mcp-Name": "scenarios_list"},
+		"no tool":        {"Mcp-Method": "tools/call"},
+	} {
+		got := e.send(request{body: body, version: "2026-07-28", authorization: e.as(agent), headers: headers})
+		if got.status != 400 || !strings.Contains(got.body, "-32020") {
+			t.Errorf("%s: status %d: %s", name, got.status, got.body)
+		}
+		if line := e.lastLine(); line.Outcome != "denied" || line.Reason != "protocol_error" {
+			t.Errorf("%s: audit line %+v", name, line)
+		}
+	}
+	good := map[string]string{"Mcp-Method": "tools/call", "Mcp-Name": "scenarios_list"}
+	if got := e.send(request{body: body, version: "2026-07-28", authorization: e.as(agent), headers: good}); got.status != 200 {
+		t.Errorf("agreeing headers: %d: %s", got.status, got.body)
+	}
+}
+
+// TestMissingScopeOfEachTool: every tool that needs a scope is refused to a caller without it, by the name of the scope.
+func TestMissingScopeOfEachTool(t *testing.T) {
+	const poor = "system:serviceaccount:sales:poor"
+	e := start(t, func(c *mcp.Config) {
+		wholeServer(c)
+		c.Rules = append(c.Rules, mcp.Rule{Issuer: issuer, Subjects: []string{poor}, Scopes: []string{"devices:read"}})
+	})
+	scopes := map[string]string{}
+	for _, tool := range catalogue.Tools() {
+		scopes[tool.Name] = tool.Scope
+	}
+	token, checked := e.as(poor), 0
+	for _, name := range e.toolNames(admin) {
+		scope, known := scopes[name]
+		if !known || scope == "" || scope == "devices:read" {
+			continue
+		}
+		checked++
+		got := e.send(request{body: callBody(name), authorization: token})
+		if got.status != 403 || !strings.Contains(got.challenge, `error="insufficient_scope"`) || !strings.HasSuffix(got.challenge, `scope="`+scope+`"`) {
+			t.Errorf("%s: status %d, challenge %s, want %s", name, got.status, got.challenge, scope)
+		}
+	}
+	if checked < 150 {
+		t.Errorf("%d tools were checked", checked)
+	}
+}
+
+// TestAnswersDoNotMix: of a thousand requests at once each gets its own answer.
+func TestAnswersDoNotMix(t *testing.T) {
+	e := start(t, func(c *mcp.Config) { c.Limits.CallsAtOnce, c.Limits.CallsAtOncePerCaller = 1000, 1000 })
+	subjects := []string{agent, reader, picker}
+	var wg sync.WaitGroup
+	for worker := range 50 {
+		subject := subjects[worker%len(subjects)]
+		token := e.as(subject)
+		wg.Go(func() {
+			for i := range 20 {
+				id := fmt.Sprintf(`"id":"%s-%d-%d"`, subject, worker, i)
+				got := e.send(request{body: strings.Replace(listBody, `"id":1`, id, 1), authorization: token})
+				if got.status != 200 || !strings.Contains(got.body, id) || strings.Contains(got.body, `"scenarios_run"`) != (subject == agent) {
+					t.Errorf("%s got status %d", id, got.status)
+				}
+			}
+		})
+	}
+	wg.Wait()
 }

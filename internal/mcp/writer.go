@@ -29,8 +29,11 @@ func newWriter(w http.ResponseWriter) *writer {
 	return &writer{ResponseWriter: w, control: http.NewResponseController(w)}
 }
 
-// endAfter bounds the whole answer.
-func (w *writer) endAfter(d time.Duration) { w.until = clock.RealClock{}.Now().Add(d) }
+// endAfter bounds the whole answer, and the time until its first piece.
+func (w *writer) endAfter(d time.Duration) {
+	w.until = clock.RealClock{}.Now().Add(d)
+	w.rest()
+}
 
 // WriteHeader implements http.ResponseWriter.
 func (w *writer) WriteHeader(status int) {
@@ -51,6 +54,7 @@ func (w *writer) Write(p []byte) (int, error) {
 		n, err := w.ResponseWriter.Write(p[written:min(len(p), written+pieceBytes)])
 		written += n
 		if err != nil || written >= len(p) {
+			w.rest()
 			return written, err
 		}
 	}
@@ -59,7 +63,18 @@ func (w *writer) Write(p []byte) (int, error) {
 // FlushError implements what http.ResponseController looks for.
 func (w *writer) FlushError() error {
 	w.extend()
+	defer w.rest()
 	return w.control.Flush()
+}
+
+// finish gives the reader time for what is still buffered.
+func (w *writer) finish() { w.extend() }
+
+// rest leaves time for the next piece to come into being: with HTTP/2 a deadline ends the answer even while nothing is written.
+func (w *writer) rest() {
+	if !w.until.IsZero() {
+		_ = w.control.SetWriteDeadline(w.until)
+	}
 }
 
 // extend gives the reader time for the next piece. A connection without deadlines is one of a test.

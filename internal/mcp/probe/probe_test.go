@@ -82,7 +82,9 @@ func TestProbeOfAnOlderServer(t *testing.T) {
 }
 
 func TestProbeTellsOfDegradedLimits(t *testing.T) {
-	server := sdk.NewServer(&sdk.Implementation{Name: "tools", Version: "9"}, &sdk.ServerOptions{HasTools: true})
+	server := sdk.NewServer(&sdk.Implementation{Name: "tools", Version: "9"}, &sdk.ServerOptions{
+		Capabilities: &sdk.ServerCapabilities{Tools: &sdk.ToolCapabilities{}},
+	})
 	server.AddReceivingMiddleware(func(next sdk.MethodHandler) sdk.MethodHandler {
 		return func(ctx context.Context, method string, req sdk.Request) (sdk.Result, error) {
 			res, err := next(ctx, method, req)
