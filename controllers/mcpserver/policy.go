@@ -9,6 +9,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/reconcile"
 
 	"github.com/makeops/make-operator/api/v1alpha1"
+	"github.com/makeops/make-operator/internal/judge"
 	"github.com/makeops/make-operator/internal/policy"
 	"github.com/makeops/make-operator/internal/scope"
 	"github.com/makeops/make-operator/internal/step"
@@ -32,6 +33,9 @@ func (p *pass) goOnNarrower(refused *step.Problem) error {
 	held := heldScopes(p.conn, p.server)
 	if len(held) == 0 || p.server.Status.URL == "" { // nothing runs yet
 		return refused
+	}
+	if judge.RolloutRefused(p.server, p.conn) || untrustedIssuer(p.server, p.Issuers) != "" {
+		return refused // and what else is wrong with the spec is said when this is mended
 	}
 	p.wanted = narrowed(p.server, held)
 	return refused.Contained()

@@ -130,7 +130,7 @@ func (j *judgement) noteUnknown(at place, policy, namespace string) {
 
 // fieldErrors are the joined field errors of judge.Policy.
 func fieldErrors(err error) []*judge.FieldError {
-	joined, ok := err.(interface{ Unwrap() []error }) //nolint:errorlint // it is the joined error itself that is taken apart
+	joined, ok := err.(interface{ Unwrap() []error })
 	if !ok {
 		return nil
 	}
