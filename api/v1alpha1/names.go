@@ -19,6 +19,9 @@ const (
 	// TokenSequenceAnnotation says on a consumer's Secret which token it holds: it changes when, and only when, the token does. It
 	// tells nothing of the token.
 	TokenSequenceAnnotation = "makeops.dev/token-sequence"
+	// ConsentAnnotation on a MakeConnection asks for another consent although there is one that works: each value asks once. What
+	// kubectl make login --again sets is the time.
+	ConsentAnnotation = "makeops.dev/consent-again"
 	// ConfigAnnotation is on the pods of a MakeMCPServer: a hash of what they read once, at their start.
 	ConfigAnnotation = "makeops.dev/config"
 	// ConnectionFinalizer keeps a deleted connection until its tokens are revoked at Make or the attempt was given up.

@@ -49,7 +49,7 @@ func (p *pass) steps() []step.Step {
 	}
 	if p.conn.Spec.Auth.OAuth != nil {
 		steps = append(steps,
-			step.Step{Condition: v1alpha1.Authorized, Do: p.refreshGrant},
+			step.Step{Condition: v1alpha1.Authorized, Do: p.authorize},
 			step.Step{Condition: v1alpha1.ScopesGranted, Do: p.checkGrantedScopes})
 	} else {
 		steps = append(steps,
