@@ -25,6 +25,9 @@ const (
 	// AcceptRollbackAnnotation on a MakeConnection lets a grant be used that a backup brought back: its value is the generation that the
 	// condition names.
 	AcceptRollbackAnnotation = "makeops.dev/accept-rollback"
+	// ConsentAnnotation on a MakeConnection asks for another consent although there is one that works: each value asks once. What
+	// kubectl make login --again sets is the time.
+	ConsentAnnotation = "makeops.dev/consent-again"
 	// ConfigAnnotation is on the pods of a MakeMCPServer: a hash of what they read once, at their start.
 	ConfigAnnotation = "makeops.dev/config"
 	// ConnectionFinalizer keeps a deleted connection until its tokens are revoked at Make or the attempt was given up.

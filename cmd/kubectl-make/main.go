@@ -1,4 +1,4 @@
-// Command kubectl-make is a kubectl plugin: kubectl make status shows connections, their tokens and MCP servers.
+// Command kubectl-make is a kubectl plugin to look after Make.com credentials: kubectl make --help lists what it does.
 package main
 
 import (
@@ -21,8 +21,13 @@ func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	streams := genericiooptions.IOStreams{In: os.Stdin, Out: os.Stdout, ErrOut: os.Stderr}
 	err := newCommand(streams).ExecuteContext(ctx)
+	interrupted := ctx.Err() != nil
 	stop()
-	if err != nil {
+	switch {
+	case err != nil && interrupted:
+		fmt.Fprintf(os.Stderr, "%v\n", err)
+		os.Exit(130) // as shells have it
+	case err != nil:
 		fmt.Fprintf(os.Stderr, "error: %v\n", err)
 		os.Exit(exitCode(err))
 	}
@@ -47,6 +52,6 @@ func newCommand(streams genericiooptions.IOStreams) *cobra.Command {
 		Annotations: map[string]string{cobra.CommandDisplayNameAnnotation: "kubectl make"},
 	}
 	flags.AddFlags(root.PersistentFlags())
-	root.AddCommand(newStatus(flags, streams), newLint(flags, streams))
+	root.AddCommand(newStatus(flags, streams), newLint(flags, streams), newLogin(flags, streams), newRotate(flags, streams), newScopes(streams))
 	return root
 }

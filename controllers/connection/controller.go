@@ -99,7 +99,7 @@ func (r *Reconciler) SetupWithManager(ctx context.Context, mgr ctrl.Manager) err
 	b := ctrl.NewControllerManagedBy(mgr).
 		Named("makeconnection").
 		Watches(&v1alpha1.MakeConnection{}, byDeadline{&handler.EnqueueRequestForObject{}, r.Clock, connectionDeadline},
-			builder.WithPredicates(predicate.Funcs{UpdateFunc: connectionChanged})).
+			builder.WithPredicates(predicate.Or(concernsConnection, predicate.Predicate(predicate.Funcs{UpdateFunc: connectionChanged})))).
 		Watches(&rbacv1.Role{}, ownerOf(mgr)).
 		Watches(&rbacv1.RoleBinding{}, ownerOf(mgr)).
 		WatchesMetadata(&corev1.Secret{}, byDeadline{handler.EnqueueRequestsFromMapFunc(r.connectionsOfSecret), r.Clock, secretDeadline},

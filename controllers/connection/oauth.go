@@ -60,7 +60,7 @@ func (p *pass) refreshGrant(ctx context.Context) error {
 // ask is what a refresh is to do besides refreshing.
 func (p *pass) ask() rotation.Ask {
 	return rotation.Ask{
-		Generation: p.rec.OAuth.Generation, Published: p.published, AcceptRollback: p.acceptedRollback(),
+		Generation: p.rec.OAuth.Generation, Published: p.mark, AcceptRollback: p.acceptedRollback(),
 		RotationGeneration: p.conn.Spec.Rotation.Generation, Uncertain: p.conn.Spec.Auth.OAuth.UncertainRefreshPolicy,
 	}
 }

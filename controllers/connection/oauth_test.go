@@ -109,6 +109,39 @@ var _ = Describe("A connection by OAuth", func() {
 		Expect(presented()).To(Equal(6))
 	})
 
+	It("offers another consent when somebody asks for it, and takes nothing away meanwhile", func() {
+		consented()
+		before := w.token("crm-reporting")
+		conn := w.crm()
+		conn.Annotations[v1alpha1.ConsentAnnotation] = "now"
+		Expect(live.Update(w.ctx, conn)).To(Succeed())
+		w.ready()
+		Expect(w.crm().Status.Authorization.URL).NotTo(BeEmpty())
+		Expect(w.token("crm-reporting")).To(Equal(before))
+		w.quiet()
+
+		Expect(w.consent(makesim.UserID)).To(Equal(http.StatusOK))
+		w.ready()
+		Expect(w.crm().Status.Authorization.URL).To(BeEmpty(), "each wish is for one consent")
+		Expect(w.token("crm-reporting")).NotTo(Equal(before))
+		w.quiet()
+	})
+
+	It("asks again for a consent when the organization changes, and takes nothing away meanwhile", func() {
+		consented()
+		before := w.token("crm-reporting")
+		w.change(func(s *v1alpha1.MakeConnectionSpec) { s.OrganizationID = 77 })
+		o := w.stalled(v1alpha1.ReasonWrongOrganization)
+		Expect(o.messages["Authorized"]).To(And(ContainSubstring("42"), ContainSubstring("77")))
+		Expect(w.token("crm-reporting")).To(Equal(before))
+		w.quiet()
+		Expect(w.consent(makesim.UserID)).To(Equal(http.StatusForbidden), "the account is no member of it")
+		w.stalled(v1alpha1.ReasonWrongOrganization)
+		w.change(func(s *v1alpha1.MakeConnectionSpec) { s.OrganizationID = makesim.OrganizationID })
+		w.ready()
+		Expect(w.crm().Status.Authorization.URL).To(BeEmpty())
+	})
+
 	It("refreshes now when rotation.generation grows", func() {
 		consented()
 		old := w.token("crm-reporting")

@@ -37,7 +37,7 @@ type pass struct {
 	shared     bool              // ensureTokens: all consumers hold the same credential
 	held       map[string]bool   // ensureTokens: consumers, by key, whose token must not be published
 
-	published  rotation.Mark  // refreshGrant: the newest grant of which a consumer's Secret tells
+	mark       rotation.Mark  // refreshGrant: the newest grant of which a consumer's Secret tells
 	calls      atomic.Int64   // to Make, so far
 	retry      v1alpha1.Retry // what the pass before left
 	unfinished bool           // callMake: something that needs Make did not succeed, or has to wait
@@ -55,7 +55,7 @@ func (p *pass) steps() []step.Step {
 	}
 	if p.conn.Spec.Auth.OAuth != nil {
 		steps = append(steps,
-			step.Step{Condition: v1alpha1.Authorized, Do: p.refreshGrant},
+			step.Step{Condition: v1alpha1.Authorized, Do: p.authorize},
 			step.Step{Condition: v1alpha1.ScopesGranted, Do: p.checkGrantedScopes})
 	} else {
 		steps = append(steps,

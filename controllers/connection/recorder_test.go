@@ -115,6 +115,9 @@ func listServersByConnection(ctx context.Context, c client.WithWatch, list clien
 		return c.List(ctx, list, opts...)
 	}
 	asked := (&client.ListOptions{}).ApplyOptions(opts)
+	if asked.FieldSelector == nil { // the consent pages, which read past the cache
+		return c.List(ctx, list, opts...)
+	}
 	name, ok := asked.FieldSelector.RequiresExactMatch("spec.connectionRef.name")
 	if !ok {
 		return fmt.Errorf("list MakeMCPServers by %s: no such index", asked.FieldSelector)

@@ -17,7 +17,7 @@ import (
 // read from the cache; where that speaks against the grant it is read again, because another replica may have written both meanwhile.
 func (p *pass) rolledBack(ctx context.Context) bool {
 	var err error
-	if p.published, err = p.readPublished(ctx); err != nil {
+	if p.mark, err = p.readPublished(ctx); err != nil {
 		logf.FromContext(ctx).Error(err, "list consumers' Secrets") // this process may still know better
 	}
 	if !p.Refresher.RolledBack(p.id, p.rec.OAuth, p.ask()) {

@@ -68,6 +68,26 @@ func TestWhatWakesAConnection(t *testing.T) {
 	}
 }
 
+// A wish for another consent wakes the operator, other annotations and its own status do not.
+func TestAsksAgain(t *testing.T) {
+	asked := func(value string) *v1alpha1.MakeConnection {
+		return &v1alpha1.MakeConnection{ObjectMeta: metav1.ObjectMeta{Annotations: map[string]string{"makeops.dev/consent-again": value}}}
+	}
+	for name, tt := range map[string]struct {
+		before, after *v1alpha1.MakeConnection
+		want          bool
+	}{
+		"a first wish":  {&v1alpha1.MakeConnection{}, asked("1"), true},
+		"a second one":  {asked("1"), asked("2"), true},
+		"no other wish": {asked("1"), asked("1"), false},
+		"a label":       {asked("1"), &v1alpha1.MakeConnection{ObjectMeta: metav1.ObjectMeta{Annotations: asked("1").Annotations, Labels: map[string]string{"a": "b"}}}, false},
+	} {
+		if got := concernsConnection.Update(event.UpdateEvent{ObjectOld: tt.before, ObjectNew: tt.after}); got != tt.want {
+			t.Errorf("%s: got %t", name, got)
+		}
+	}
+}
+
 // The operator's own writes of a grant wake nobody: a refresh that fails would wake itself, and never back off.
 func TestOwnWritesOfAGrantAreNoNews(t *testing.T) {
 	other := grantSecret("operator", "1", "3")

@@ -48,6 +48,7 @@ func (s *Server) callback(w http.ResponseWriter, r *http.Request) {
 		s.tell(ctx, w, expired, found.view())
 		return
 	}
+	//nolint:gosec // G710: at our own address, to a UID of the form of one and a hash
 	http.Redirect(w, r, s.PublicURL+resultPath+string(uid)+"/"+found.id(), http.StatusSeeOther)
 }
 

@@ -21,9 +21,9 @@ func (s *Server) cookieName(uid types.UID) string {
 // cookieLife is how long a browser may take from opening the start page to leaving it, and again for the rest.
 const cookieLife = time.Hour
 
-// bind gives the browser its cookie, again if it has one, and returns the value. It comes back with the navigation from Make, which is
+// bind gives the browser its cookie, again if it has one. It comes back with the navigation from Make, which is
 // what SameSite=Lax lets through, but not with a form of another site.
-func (s *Server) bind(w http.ResponseWriter, r *http.Request, uid types.UID) string {
+func (s *Server) bind(w http.ResponseWriter, r *http.Request, uid types.UID) {
 	value := s.binding(r, uid)
 	if value == "" {
 		value = rand.Text()
@@ -32,7 +32,6 @@ func (s *Server) bind(w http.ResponseWriter, r *http.Request, uid types.UID) str
 		Name: s.cookieName(uid), Value: value, Path: "/", MaxAge: int(cookieLife.Seconds()),
 		Secure: s.secure(), HttpOnly: true, SameSite: http.SameSiteLaxMode,
 	})
-	return value
 }
 
 // binding is the cookie that the browser sent; empty if it sent none that we could have given.

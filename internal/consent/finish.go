@@ -181,6 +181,7 @@ func (s *Server) store(
 			consented.Generation = former.Generation + 1
 		}
 		rec.OAuth, rec.RotationGeneration, rec.ConsentID = consented, conn.Spec.Rotation.Generation, taken.id()
+		rec.ConsentAsked = conn.Annotations[v1alpha1.ConsentAnnotation]
 		rec.Consents++
 		if err = s.Grants.Write(ctx, id, rec); !errors.Is(err, grant.ErrConflict) {
 			return former, err

@@ -47,11 +47,11 @@ type session struct {
 	Received time.Time `json:"received,omitzero"`
 	// Outcome is the key of an outcome; empty while there is none.
 	Outcome string `json:"outcome,omitempty"`
-	// OrganizationID, Account, Missing, Secret, Code and Unrevoked are what the page of the outcome shows.
+	// OrganizationID, Account, Missing, ClientRef, Code and Unrevoked are what the page of the outcome shows.
 	OrganizationID int64    `json:"organizationID,omitempty"`
 	Account        string   `json:"account,omitempty"`
 	Missing        []string `json:"missing,omitempty"`
-	Secret         string   `json:"secret,omitempty"`
+	ClientRef      string   `json:"clientRef,omitempty"`
 	Code           string   `json:"code,omitempty"`
 	Unrevoked      bool     `json:"unrevoked,omitempty"`
 }
@@ -60,7 +60,7 @@ type session struct {
 func newSession(conn *v1alpha1.MakeConnection, cookie string, now time.Time) *session {
 	return &session{
 		Namespace: conn.Namespace, Name: conn.Name, UID: conn.UID, Generation: conn.Generation,
-		OrganizationID: conn.Spec.OrganizationID, Secret: conn.Spec.Auth.OAuth.ClientRef.Name,
+		OrganizationID: conn.Spec.OrganizationID, ClientRef: conn.Spec.Auth.OAuth.ClientRef.Name,
 		Nonce: rand.Text(), Binding: bindingOf(cookie), Verifier: oauth2.GenerateVerifier(), Ends: now.Add(sessionLife),
 	}
 }
@@ -88,7 +88,7 @@ func (s *session) open(now time.Time) bool {
 func (s *session) view() view {
 	return view{
 		Namespace: s.Namespace, Name: s.Name, OrganizationID: s.OrganizationID, Account: s.Account, Scopes: s.Missing,
-		Secret: s.Secret, Code: s.Code, Unrevoked: s.Unrevoked,
+		Secret: s.ClientRef, Code: s.Code, Unrevoked: s.Unrevoked,
 	}
 }
 

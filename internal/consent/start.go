@@ -2,6 +2,7 @@ package consent
 
 import (
 	"cmp"
+	"context"
 	"fmt"
 	"net/http"
 	"net/url"
@@ -24,12 +25,14 @@ type startPage struct {
 	Scopes                []scope.Info // the riskiest first
 	Highest               scope.Risk   // of all scopes
 	Consumers             []string     // ServiceAccounts
+	Servers               []string     // MCP servers
 	Seen                  string       // what the person read, sent back by the form
 }
 
 // start says what will be granted, before anything happens.
 func (s *Server) start(w http.ResponseWriter, r *http.Request) {
 	if away := s.canonical(r); away != "" {
+		//nolint:gosec // G710: at our own address, to path segments that are escaped
 		http.Redirect(w, r, away, http.StatusTemporaryRedirect)
 		return
 	}
@@ -39,7 +42,14 @@ func (s *Server) start(w http.ResponseWriter, r *http.Request) {
 	}
 	s.bind(w, r, conn.UID)
 	w.Header().Set("Referrer-Policy", "same-origin") // without it browsers hide from us where the form comes from
-	s.show(r.Context(), w, "start.html", http.StatusOK, newStartPage(conn))
+	page := newStartPage(conn)
+	var err error
+	if page.Servers, err = s.servers(r.Context(), conn); err != nil {
+		logf.FromContext(r.Context()).Error(err, "list MCP servers for consent", "connection", client.ObjectKeyFromObject(conn))
+		s.tell(r.Context(), w, noCluster, view{Namespace: conn.Namespace, Name: conn.Name})
+		return
+	}
+	s.show(r.Context(), w, "start.html", http.StatusOK, page)
 }
 
 func (p startPage) title() string { return "Connect " + p.Namespace + "/" + p.Name + " to Make" }
@@ -61,6 +71,20 @@ func newStartPage(conn *v1alpha1.MakeConnection) startPage {
 		page.Consumers = append(page.Consumers, c.ServiceAccountName)
 	}
 	return page
+}
+
+// servers are the MCP servers that use a connection now.
+func (s *Server) servers(ctx context.Context, conn *v1alpha1.MakeConnection) (names []string, err error) {
+	var list v1alpha1.MakeMCPServerList
+	if err := s.Client.List(ctx, &list, client.InNamespace(conn.Namespace)); err != nil {
+		return nil, err
+	}
+	for i := range list.Items {
+		if list.Items[i].Spec.ConnectionRef.Name == conn.Name {
+			names = append(names, list.Items[i].Name)
+		}
+	}
+	return names, nil
 }
 
 // seen names the version of a connection that a start page shows.
@@ -172,6 +196,8 @@ func answerFor(conn *v1alpha1.MakeConnection) outcome {
 		return notNow
 	case conn.Status.ObservedGeneration < conn.Generation:
 		return notYet
+	case meta.IsStatusConditionFalse(conn.Status.Conditions, v1alpha1.ScopesAllowed):
+		return notNow
 	case conn.Status.Authorization.URL != "":
 		return outcome{}
 	case meta.IsStatusConditionTrue(conn.Status.Conditions, v1alpha1.Authorized):

@@ -24,15 +24,24 @@ func TestStartPage(t *testing.T) {
 	r.change(func(conn *v1alpha1.MakeConnection) {
 		conn.Spec.Scopes = []v1alpha1.Scope{"teams:read", "scenarios:run", "brand-new:read"}
 	})
+	for name, connection := range map[string]string{"crm-tools": "crm", "other-tools": "erp"} {
+		server := &v1alpha1.MakeMCPServer{
+			ObjectMeta: metav1.ObjectMeta{Namespace: "sales", Name: name},
+			Spec:       v1alpha1.MakeMCPServerSpec{ConnectionRef: v1alpha1.ConnectionRef{Name: connection}},
+		}
+		if err := r.client.Create(t.Context(), server); err != nil {
+			t.Fatal(err)
+		}
+	}
 	page := r.open(startOf("crm"))
-	if page.Status != http.StatusOK {
+	if page.Status != http.StatusOK || strings.Contains(page.Body, "other-tools") {
 		t.Fatalf("status %d", page.Status)
 	}
 	run, _ := scope.Lookup("scenarios:run")
 	teams, _ := scope.Lookup("teams:read")
 	for _, want := range []string{
 		"scenarios:run", html.EscapeString(run.Reason), "High risk", html.EscapeString(teams.Reason), "Low risk", "brand-new:read", "not a scope that this version knows",
-		r.sim.Zone, "sales", "crm", "organization 42", "reporting",
+		r.sim.Zone, "sales", "crm", "organization 42", "reporting, MCP server crm-tools",
 	} {
 		if !strings.Contains(page.Body, want) {
 			t.Errorf("the page does not show %q", want)
@@ -60,6 +69,9 @@ func TestConnectionsThatAwaitNoConsent(t *testing.T) {
 		"policy refuses it": {func(c *v1alpha1.MakeConnection) {
 			c.Status.Authorization.URL = ""
 			c.Spec.Scopes = []v1alpha1.Scope{"admin:write"}
+		}, http.StatusConflict, "kubectl make status"},
+		"policy refuses it now": {func(c *v1alpha1.MakeConnection) {
+			c.Status.Conditions = []metav1.Condition{{Type: v1alpha1.ScopesAllowed, Status: metav1.ConditionFalse}}
 		}, http.StatusConflict, "kubectl make status"},
 		"it is suspended":   {func(c *v1alpha1.MakeConnection) { c.Spec.Suspend = v1alpha1.SuspendEnabled }, http.StatusConflict, "suspended"},
 		"nobody has judged": {func(c *v1alpha1.MakeConnection) { c.Generation = 2 }, http.StatusServiceUnavailable, "has not looked at it yet"},

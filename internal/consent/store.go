@@ -54,7 +54,7 @@ func (s *Server) readSessions(ctx context.Context, uid types.UID) (sessions, str
 		return nil, "", fmt.Errorf("read consent sessions: %w", err)
 	}
 	if err != nil || json.Unmarshal(plain, &all) != nil {
-		return nil, secret.ResourceVersion, nil
+		return nil, secret.ResourceVersion, nil //nolint:nilerr // see above
 	}
 	return all, secret.ResourceVersion, nil
 }

@@ -38,6 +38,8 @@ type Grant struct {
 	Consents int64 `json:"consents,omitempty"`
 	// ConsentID names the consent that was stored last, so that it is not stored again over what became of it.
 	ConsentID string `json:"consentID,omitempty"`
+	// ConsentAsked is the value of the connection's annotation makeops.dev/consent-again that the last consent answered.
+	ConsentAsked string `json:"consentAsked,omitempty"`
 }
 
 // Root is an accepted root token.

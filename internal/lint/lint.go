@@ -95,17 +95,19 @@ func (l *Linter) Read(file string, r io.Reader) error {
 }
 
 // header is what every object begins with.
-type header struct {
-	APIVersion string `yaml:"apiVersion"`
-	Kind       string `yaml:"kind"`
+type header struct{ version, kind string }
+
+// textOf is the text of a field, "" where there is none.
+func textOf(node *yaml.Node, field string) string {
+	if value := child(node, field); value != nil {
+		return value.Value
+	}
+	return ""
 }
 
 func (l *Linter) add(file string, node *yaml.Node) error {
-	var h header
-	if node.Kind != yaml.MappingNode || node.Decode(&h) != nil {
-		return nil // no object
-	}
-	if h.APIVersion == "v1" && h.Kind == "List" {
+	h := header{textOf(node, "apiVersion"), textOf(node, "kind")}
+	if h == (header{"v1", "List"}) {
 		if items := child(node, "items"); items != nil {
 			for _, item := range items.Content {
 				if err := l.add(file, item); err != nil {

@@ -32,7 +32,8 @@ func TestCombination(t *testing.T) {
 		"none: the built-in": {nil, []string{"spec.scopes[2] by built-in", "spec.consumers[0].scopes[0] by built-in"}, nil},
 		"one that limits no scopes leaves the built-in": {
 			[]Policy{{Name: "zones", AllowedZones: []string{"eu1.make.com"}}},
-			[]string{"spec.scopes[2] by built-in", "spec.consumers[0].scopes[0] by built-in"}, nil,
+			[]string{"spec.scopes[2] by built-in", "spec.consumers[0].scopes[0] by built-in"},
+			nil,
 		},
 		"one that does not deny leaves the built-in": {
 			[]Policy{{Name: "watch", MaxRisk: Low, Enforcement: Audit}},
@@ -42,11 +43,13 @@ func TestCombination(t *testing.T) {
 		"one that denies takes the place of the built-in": {[]Policy{{Name: "trusting", MaxRisk: Critical}}, nil, nil},
 		"each must allow": {
 			[]Policy{{Name: "b", MaxRisk: High}, {Name: "a", AllowedScopes: []string{"scenarios:run", "user:write"}}},
-			[]string{"spec.scopes[0] by a", "spec.scopes[2] by a", "spec.scopes[3] by b", "spec.consumers[0].scopes[0] by b"}, nil,
+			[]string{"spec.scopes[0] by a", "spec.scopes[2] by a", "spec.scopes[3] by b", "spec.consumers[0].scopes[0] by b"},
+			nil,
 		},
 		"one for a consumer judges that one only, and the built-in the rest": {
 			[]Policy{{Name: "bot", Holders: []string{ServiceAccount("bot")}, MaxRisk: Low}, {Name: "other", Holders: []string{ServiceAccount("other")}, MaxRisk: Low}},
-			[]string{"spec.scopes[2] by built-in", "spec.consumers[0].scopes[0] by bot"}, nil,
+			[]string{"spec.scopes[2] by built-in", "spec.consumers[0].scopes[0] by bot"},
+			nil,
 		},
 	} {
 		t.Run(name, func(t *testing.T) {

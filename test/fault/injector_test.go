@@ -107,7 +107,7 @@ func (i *injector) serve(w http.ResponseWriter, r *http.Request, signature strin
 	case terminated:
 		answer := commit()
 		i.terminate()
-		time.Sleep(time.Second) // the process has begun to end by then, and still waits for the reply
+		time.Sleep(time.Second) //nolint:forbidigo // the process has begun to end by then, and still waits for the reply
 		pass(w, answer)
 		return
 	case conflict:
