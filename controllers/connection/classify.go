@@ -15,13 +15,13 @@ const refusedPause = time.Hour
 
 // classify says who has to act on an error of Make. Other errors pass through, so they are tried again, and what is classified already.
 func (p *pass) classify(err error) error {
-	if _, ok := errors.AsType[*step.Problem](err); ok {
+	if _, ok := errors.AsType[*step.Problem](err); ok || err == nil {
 		return err
 	}
 	if errors.Is(err, grant.ErrConflict) {
 		return inProgress("another replica wrote the grant", time.Second)
 	}
-	secret := p.credential.Name
+	secret := credentialName(p.conn)
 	switch makeapi.KindOf(err) {
 	case makeapi.DeadCredential:
 		return step.Stallf(v1alpha1.ReasonCredentialRejected, "Make does not accept the token of Secret %s: put a new one into it", secret)
