@@ -102,7 +102,6 @@ func (s *server) handler() http.Handler {
 	return mux
 }
 
-
 // authorize grants all that is asked for, as a person does who clicks.
 func (s *server) authorize(w http.ResponseWriter, r *http.Request) {
 	ctx := r.Context()
