@@ -9,8 +9,6 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
-	"github.com/makeops/make-operator/api/v1alpha1"
-	"github.com/makeops/make-operator/internal/grant"
 	"github.com/makeops/make-operator/internal/makeapi"
 	"github.com/makeops/make-operator/internal/makesim"
 	"github.com/makeops/make-operator/internal/rotation"
