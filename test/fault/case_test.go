@@ -38,6 +38,7 @@ const quiet = 2500 * time.Millisecond
 // begin makes the world ready for a scenario.
 func (w *world) begin(s scenario, class makesim.RefreshClass) error {
 	w.class = class
+	w.root, w.bootstrap = rootSecret, ""
 	if class != otherServer {
 		knobs := w.make.sim.Knobs()
 		knobs.RefreshClass = class

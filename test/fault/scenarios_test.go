@@ -70,7 +70,6 @@ const (
 )
 
 func (w *world) makeRoot() error {
-	w.root, w.bootstrap = rootSecret, ""
 	return w.makeSecret(w.root, map[string]string{"token": makesim.RootToken})
 }
 
