@@ -70,6 +70,7 @@ const (
 )
 
 func (w *world) makeRoot() error {
+	w.root, w.bootstrap = rootSecret, ""
 	return w.makeSecret(w.root, map[string]string{"token": makesim.RootToken})
 }
 
