@@ -126,8 +126,8 @@ func (d *demo) bumpGeneration(ctx context.Context, key client.ObjectKey, generat
 	return d.Client.Patch(ctx, conn, client.MergeFrom(before))
 }
 
-// pause is the time between an agent's calls: without one, a simulated organization's thousand calls a minute would be gone at once.
-const pause = 100 * time.Millisecond
+// pause is the time between an agent's calls: with a shorter one it would use up its burst, a tenth of the calls of an hour.
+const pause = 250 * time.Millisecond
 
 // load is an agent that calls all the time.
 type load struct {
